@@ -1,0 +1,319 @@
+//! Identifiers: the source's own strings or integers outside, dense `u32` keys inside.
+//!
+//! An id comes back out exactly as it came in: `"007"` stays text, a 64-bit pseudonym stays an integer of its type.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, StringArray, UInt64Array};
+use arrow::datatypes::DataType;
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+use serde::{Deserialize, Serialize};
+use std::hash::BuildHasher;
+
+/// The key of no one: an absent id.
+pub const NO_KEY: u32 = u32::MAX;
+
+/// The type ids have in the input, and so in every output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IdType {
+    /// Signed integers of any width.
+    Int,
+    /// Unsigned 64-bit integers.
+    Uint,
+    /// Text; ordered by bytes.
+    Text,
+}
+
+impl IdType {
+    /// The word for messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            IdType::Int => "integer",
+            IdType::Uint => "unsigned integer",
+            IdType::Text => "text",
+        }
+    }
+
+    /// The Arrow type ids of this type are written with.
+    pub fn arrow(self) -> DataType {
+        match self {
+            IdType::Int => DataType::Int64,
+            IdType::Uint => DataType::UInt64,
+            IdType::Text => DataType::Utf8,
+        }
+    }
+}
+
+/// One id, borrowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Id<'a> {
+    /// A signed integer.
+    Int(i64),
+    /// An unsigned integer.
+    Uint(u64),
+    /// Text.
+    Text(&'a str),
+}
+
+impl std::fmt::Display for Id<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Id::Int(id) => id.fmt(f),
+            Id::Uint(id) => id.fmt(f),
+            Id::Text(id) => id.fmt(f),
+        }
+    }
+}
+
+/// A column of ids of one type. Integers of both kinds sit in one vector, unsigned ones as the same bits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdColumn {
+    kind: IdType,
+    ints: Vec<i64>,
+    /// End of each text in `bytes`; the first text starts at 0.
+    ends: Vec<usize>,
+    bytes: String,
+}
+
+impl IdColumn {
+    /// An empty column.
+    pub fn new(kind: IdType) -> Self {
+        IdColumn { kind, ints: Vec::new(), ends: Vec::new(), bytes: String::new() }
+    }
+
+    /// The type of every id in it.
+    pub fn kind(&self) -> IdType {
+        self.kind
+    }
+
+    /// How many ids it holds.
+    pub fn len(&self) -> usize {
+        if self.kind == IdType::Text { self.ends.len() } else { self.ints.len() }
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The id at `row`.
+    pub fn get(&self, row: usize) -> Id<'_> {
+        match self.kind {
+            IdType::Int => Id::Int(self.ints[row]),
+            IdType::Uint => Id::Uint(self.ints[row] as u64),
+            IdType::Text => {
+                let from = if row == 0 { 0 } else { self.ends[row - 1] };
+                Id::Text(&self.bytes[from..self.ends[row]])
+            }
+        }
+    }
+
+    /// Appends an id.
+    ///
+    /// # Panics
+    /// If the id is of another type: callers convert first, with [`convert`].
+    pub fn push(&mut self, id: Id<'_>) {
+        match (self.kind, id) {
+            (IdType::Int, Id::Int(id)) => self.ints.push(id),
+            (IdType::Uint, Id::Uint(id)) => self.ints.push(id as i64),
+            (IdType::Text, Id::Text(id)) => {
+                self.bytes.push_str(id);
+                self.ends.push(self.bytes.len());
+            }
+            (kind, id) => panic!("a {} column cannot hold {id:?}", kind.name()),
+        }
+    }
+
+    /// The rows in the order of the ids' own type: integers by value, text by bytes.
+    pub fn sorted_rows(&self) -> Vec<u32> {
+        let mut rows: Vec<u32> = (0..self.len() as u32).collect();
+        rows.sort_unstable_by(|a, b| self.get(*a as usize).cmp(&self.get(*b as usize)));
+        rows
+    }
+
+    /// The ids at `rows`, in that order; a row of [`NO_KEY`] becomes null.
+    pub fn to_arrow(&self, rows: impl Iterator<Item = u32>) -> ArrayRef {
+        let some = |row: u32| (row != NO_KEY).then_some(row as usize);
+        match self.kind {
+            IdType::Int => Arc::new(rows.map(|r| some(r).map(|r| self.ints[r])).collect::<Int64Array>()),
+            IdType::Uint => {
+                Arc::new(rows.map(|r| some(r).map(|r| self.ints[r] as u64)).collect::<UInt64Array>())
+            }
+            IdType::Text => Arc::new(
+                rows.map(|r| {
+                    some(r).map(|r| match self.get(r) {
+                        Id::Text(text) => text,
+                        _ => unreachable!("a text column holds text"),
+                    })
+                })
+                .collect::<StringArray>(),
+            ),
+        }
+    }
+}
+
+/// `id` as an id of type `kind`: the same characters, or `None` where there is no such id (`007` is no integer).
+/// The buffer holds the text of a converted number.
+pub fn convert<'a>(id: Id<'a>, kind: IdType, buffer: &'a mut String) -> Option<Id<'a>> {
+    match (kind, id) {
+        (IdType::Int, Id::Int(_)) | (IdType::Uint, Id::Uint(_)) | (IdType::Text, Id::Text(_)) => Some(id),
+        (IdType::Int, Id::Uint(id)) => i64::try_from(id).ok().map(Id::Int),
+        (IdType::Uint, Id::Int(id)) => u64::try_from(id).ok().map(Id::Uint),
+        (IdType::Text, id) => {
+            use std::fmt::Write;
+            buffer.clear();
+            write!(buffer, "{id}").expect("writing to a String does not fail");
+            Some(Id::Text(buffer))
+        }
+        (IdType::Int, Id::Text(text)) => {
+            text.parse::<i64>().ok().filter(|id| id.to_string() == text).map(Id::Int)
+        }
+        (IdType::Uint, Id::Text(text)) => {
+            text.parse::<u64>().ok().filter(|id| id.to_string() == text).map(Id::Uint)
+        }
+    }
+}
+
+/// Ids with their keys: the key is the row at which the id stands.
+#[derive(Clone)]
+pub struct IdTable {
+    ids: IdColumn,
+    index: HashTable<u32>,
+    hasher: FixedState,
+}
+
+impl IdTable {
+    /// A table of no ids.
+    pub fn new(kind: IdType) -> Self {
+        Self::from_column(IdColumn::new(kind))
+    }
+
+    /// A table of these ids, which must be distinct.
+    pub fn from_column(ids: IdColumn) -> Self {
+        let mut table = IdTable { ids, index: HashTable::new(), hasher: FixedState::default() };
+        let (ids, hasher) = (&table.ids, &table.hasher);
+        table.index.reserve(ids.len(), |row| hasher.hash_one(ids.get(*row as usize)));
+        for row in 0..ids.len() as u32 {
+            let hash = hasher.hash_one(ids.get(row as usize));
+            table.index.insert_unique(hash, row, |row| hasher.hash_one(ids.get(*row as usize)));
+        }
+        table
+    }
+
+    /// The ids, by key.
+    pub fn ids(&self) -> &IdColumn {
+        &self.ids
+    }
+
+    /// How many ids it knows.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether it knows none.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// The key of `id`, which may be of another type than the table's.
+    pub fn key(&self, id: Id<'_>) -> Option<u32> {
+        let mut buffer = String::new();
+        let id = convert(id, self.ids.kind, &mut buffer)?;
+        let hash = self.hasher.hash_one(id);
+        self.index.find(hash, |row| self.ids.get(*row as usize) == id).copied()
+    }
+
+    /// The key of `id`, appended if new. The id must be of the table's type.
+    pub fn key_or_insert(&mut self, id: Id<'_>) -> u32 {
+        let (ids, hasher) = (&mut self.ids, &self.hasher);
+        let hash = hasher.hash_one(id);
+        if let Some(row) = self.index.find(hash, |row| ids.get(*row as usize) == id) {
+            return *row;
+        }
+        let row = ids.len() as u32;
+        assert!(row < NO_KEY, "more than 4,294,967,294 distinct ids");
+        ids.push(id);
+        self.index.insert_unique(hash, row, |row| hasher.hash_one(ids.get(*row as usize)));
+        row
+    }
+
+    /// Each key's place in the order of the ids' own type: `ranks[key]`, from 0.
+    pub fn ranks(&self) -> Vec<u32> {
+        let mut ranks = vec![0; self.len()];
+        for (rank, row) in self.ids.sorted_rows().into_iter().enumerate() {
+            ranks[row as usize] = rank as u32;
+        }
+        ranks
+    }
+
+    /// Adds every id of `other` that is new, in the order of the ids' type, so that the keys do not depend on the
+    /// order in which rows or files arrived. Returns the key here for each key there; `None` marks an id that has
+    /// no counterpart in this table's type.
+    pub fn absorb(&mut self, others: &[&IdTable]) -> Vec<Vec<Option<u32>>> {
+        let mut new = IdTable::new(self.ids.kind);
+        let mut buffer = String::new();
+        for other in others {
+            for row in 0..other.len() {
+                let Some(id) = convert(other.ids.get(row), self.ids.kind, &mut buffer) else { continue };
+                if self.key(id).is_none() {
+                    new.key_or_insert(id);
+                }
+            }
+        }
+        for row in new.ids.sorted_rows() {
+            self.key_or_insert(new.ids.get(row as usize));
+        }
+        let keys = |other: &&IdTable| (0..other.len()).map(|row| self.key(other.ids.get(row))).collect();
+        others.iter().map(keys).collect()
+    }
+}
+
+/// Orders two ids of one type; ids of different types, which no single input has, by their text.
+pub fn compare(a: Id<'_>, b: Id<'_>) -> Ordering {
+    match (a, b) {
+        (Id::Int(a), Id::Int(b)) => a.cmp(&b),
+        (Id::Uint(a), Id::Uint(b)) => a.cmp(&b),
+        (Id::Text(a), Id::Text(b)) => a.cmp(b),
+        (a, b) => a.to_string().cmp(&b.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(ids: &[&str]) -> IdTable {
+        let mut table = IdTable::new(IdType::Text);
+        ids.iter().for_each(|id| {
+            table.key_or_insert(Id::Text(id));
+        });
+        table
+    }
+
+    #[test]
+    fn keys_do_not_depend_on_arrival_order() {
+        let (mut one, mut two) = (table(&["m"]), table(&["m"]));
+        one.absorb(&[&table(&["z", "a"]), &table(&["m", "k"])]);
+        two.absorb(&[&table(&["k", "z"]), &table(&["a"])]);
+        assert_eq!(one.ids(), two.ids());
+        assert_eq!(one.key(Id::Text("m")), Some(0), "known ids keep their keys");
+        assert_eq!(one.ranks(), [2, 0, 1, 3], "m, a, k, z");
+    }
+
+    #[test]
+    fn an_id_is_never_rewritten() {
+        let mut buffer = String::new();
+        assert_eq!(convert(Id::Text("7"), IdType::Int, &mut buffer), Some(Id::Int(7)));
+        for odd in ["007", "+7", " 7", "7.0", "９"] {
+            assert_eq!(convert(Id::Text(odd), IdType::Int, &mut buffer), None, "{odd}");
+        }
+        assert_eq!(convert(Id::Int(-7), IdType::Text, &mut buffer), Some(Id::Text("-7")));
+        assert_eq!(convert(Id::Int(-7), IdType::Uint, &mut buffer), None);
+        let mut column = IdColumn::new(IdType::Uint);
+        column.push(Id::Uint(u64::MAX));
+        assert_eq!(column.get(0), Id::Uint(u64::MAX));
+    }
+}

@@ -1,0 +1,4 @@
+//! ringtrace.
+pub mod error;
+pub mod ids;
+pub mod time;
