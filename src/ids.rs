@@ -234,7 +234,7 @@ impl IdTable {
             return *row;
         }
         let row = ids.len() as u32;
-        assert!(row < NO_KEY, "more than 4,294,967,294 distinct ids");
+        assert!(row < NO_KEY - 1, "more than 4,294,967,293 distinct ids");
         ids.push(id);
         self.index.insert_unique(hash, row, |row| hasher.hash_one(ids.get(*row as usize)));
         row

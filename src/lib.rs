@@ -1,4 +1,7 @@
 //! ringtrace.
+pub mod config;
 pub mod error;
 pub mod ids;
+pub mod records;
 pub mod time;
+pub mod visits;

@@ -1,0 +1,587 @@
+//! The checked configuration: what `ringtrace.toml` and the command line ask for, as one plain struct.
+//!
+//! Nothing below this file knows clap or TOML. Every default is written here once.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+use crate::time;
+
+/// A run's configuration, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Zone of zoneless times and of civil days, if one was given.
+    pub time_zone: Option<TimeZone>,
+    /// Scheme pack: a name or a path.
+    pub scheme: String,
+    /// Folder of the visit store.
+    pub store: PathBuf,
+    /// Folder that holds one folder per published night.
+    pub runs: PathBuf,
+    /// A command that rejected more than this many percent of its rows ends with status 1.
+    pub rejects_max_percent: u32,
+    /// Input tables by name: scans, visits, venues, cases, windows, residences.
+    pub tables: BTreeMap<&'static str, TableConfig>,
+    /// How scans become visits.
+    pub visits: VisitRules,
+    /// What counts as a contact.
+    pub contacts: ContactConfig,
+    /// BLAKE3 of the configuration text, or of nothing without one.
+    pub digest: String,
+}
+
+/// Where a table is and how its columns are named.
+#[derive(Clone, Debug, Default)]
+pub struct TableConfig {
+    /// Files, folders or globs, as the user wrote them.
+    pub paths: Vec<String>,
+    /// Folder that relative paths start from.
+    pub base: PathBuf,
+    /// Our column name to theirs.
+    pub columns: BTreeMap<String, String>,
+    /// Unit of integer times.
+    pub time_unit: Option<TimeUnit>,
+    /// Zone of zoneless times.
+    pub time_zone: Option<TimeZone>,
+}
+
+/// Unit of integer times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+pub enum TimeUnit {
+    /// Seconds.
+    #[serde(rename = "s")]
+    #[value(name = "s")]
+    Second,
+    /// Milliseconds.
+    #[serde(rename = "ms")]
+    #[value(name = "ms")]
+    Millisecond,
+    /// Microseconds.
+    #[serde(rename = "us")]
+    #[value(name = "us")]
+    Microsecond,
+    /// Nanoseconds.
+    #[serde(rename = "ns")]
+    #[value(name = "ns")]
+    Nanosecond,
+}
+
+impl TimeUnit {
+    /// How many of these make a second.
+    pub fn per_second(self) -> i64 {
+        match self {
+            TimeUnit::Second => 1,
+            TimeUnit::Millisecond => 1_000,
+            TimeUnit::Microsecond => 1_000_000,
+            TimeUnit::Nanosecond => 1_000_000_000,
+        }
+    }
+}
+
+/// How long a stay lasts when no one checked out, by venue category (design, section 3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VisitRules {
+    /// For categories without an entry below.
+    pub other: StayRule,
+    /// By category, as the venues table spells it.
+    pub by_category: BTreeMap<String, StayRule>,
+    /// Whether a scan at another venue (not a child of this one) ends the stay here.
+    pub next_scan_ends_stay: bool,
+    /// Longest stay, seconds.
+    pub cap_s: u32,
+}
+
+/// The two lengths of a venue category.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StayRule {
+    /// Stay after the last scan, seconds.
+    pub default_stay_s: u32,
+    /// A re-scan within this many seconds of the last scan prolongs the visit.
+    pub merge_gap_s: u32,
+}
+
+/// What counts as a contact, for whom, and how far to follow (design, section 4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContactConfig {
+    /// For categories without an entry below.
+    pub other: ContactThreshold,
+    /// By category, as the venues table spells it.
+    pub by_category: BTreeMap<String, ContactThreshold>,
+    /// How many rings to follow.
+    pub rings: u8,
+    /// A pair counts when its overlaps within a rolling period add up to a threshold.
+    pub cumulative: Option<Cumulative>,
+    /// Days before onset (or sampling) at which a case's window opens, seconds.
+    pub lookback_s: u32,
+    /// Seconds after onset (or sampling) at which it closes when the case was not isolated.
+    pub infectious_for_s: u32,
+    /// Keep every exposure of rings past the first, not only each contact's best.
+    pub edges: Edges,
+}
+
+/// The threshold of one venue category.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContactThreshold {
+    /// Shortest overlap that counts, seconds.
+    pub min_overlap_s: u32,
+    /// How long a source's visit outlasts the source, seconds.
+    pub linger_s: u32,
+    /// Whether venues of this category make no contacts at all.
+    pub exclude: bool,
+}
+
+/// Overlaps within `period_s` must add up to `threshold_s`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cumulative {
+    /// Seconds of overlap needed.
+    pub threshold_s: u32,
+    /// Length of the rolling period, seconds.
+    pub period_s: u32,
+}
+
+/// Which exposures are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Edges {
+    /// All of ring 1, and the best of each contact in deeper rings.
+    Best,
+    /// All of every ring.
+    All,
+}
+
+/// Names of the input tables and of their columns, required ones first; `*` marks a required one.
+pub const TABLES: [(&str, &[&str]); 6] = [
+    ("scans", &["person_id*", "venue_id*", "scanned_at*", "direction", "left_at"]),
+    ("visits", &["person_id*", "venue_id*", "arrived_at*", "left_at*"]),
+    ("venues", &["venue_id*", "category", "region_id", "parent_venue_id", "name"]),
+    (
+        "cases",
+        &[
+            "person_id*",
+            "status",
+            "onset_at",
+            "sampled_at",
+            "isolated_at",
+            "infectious_from",
+            "infectious_until",
+            "recovered_at",
+            "reported_at",
+            "lab_ref",
+            "reported_by",
+        ],
+    ),
+    ("windows", &["window_id*", "venue_id*", "from*", "until*", "advice"]),
+    ("residences", &["person_id*", "region_id*"]),
+];
+
+impl Default for Config {
+    fn default() -> Self {
+        Config::from_text("", Path::new("."), "defaults").expect("the empty configuration is valid")
+    }
+}
+
+impl Config {
+    /// The configuration in the TOML file at `path`; relative paths in it start from its folder.
+    ///
+    /// # Errors
+    /// `storage` if it cannot be read; `usage` with line and column for anything in it that is wrong.
+    pub fn read(path: &Path) -> Result<Config> {
+        let text =
+            std::fs::read_to_string(path).map_err(Error::storage(path, "reading the configuration"))?;
+        let base = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Config::from_text(&text, base, &path.display().to_string())
+    }
+
+    /// The configuration in `text`. `name` stands for it in messages.
+    ///
+    /// # Errors
+    /// `usage` with line and column for anything in it that is wrong.
+    pub fn from_text(text: &str, base: &Path, name: &str) -> Result<Config> {
+        let file: ConfigFile = toml::from_str(text).map_err(|e| explain_toml(&e, text, name))?;
+        let zone = file.time_zone.as_deref().map(time::zone).transpose()?;
+        let policy = Policy::named(file.policy.as_deref())?;
+        let mut tables = BTreeMap::new();
+        let sections = [
+            ("scans", file.scans),
+            ("visits", file.visits.table),
+            ("venues", file.venues),
+            ("cases", file.cases),
+            ("windows", file.windows),
+            ("residences", file.residences),
+        ];
+        for (table, section) in sections {
+            check_columns(table, section.columns.keys())?;
+            let own_zone = section.time_zone.as_deref().map(time::zone).transpose()?;
+            tables.insert(
+                table,
+                TableConfig {
+                    paths: section.paths,
+                    base: base.to_path_buf(),
+                    columns: section.columns,
+                    time_unit: section.time_unit,
+                    time_zone: own_zone.or_else(|| zone.clone()),
+                },
+            );
+        }
+        Ok(Config {
+            time_zone: zone,
+            scheme: file.scheme.unwrap_or_else(|| "five-color".into()),
+            store: base.join(file.store.unwrap_or_else(|| "store".into())),
+            runs: base.join(file.runs.unwrap_or_else(|| "runs".into())),
+            rejects_max_percent: file.rejects_max_percent.unwrap_or(1),
+            tables,
+            visits: visit_rules(&file.visits.rules)?,
+            contacts: contact_config(&file.contacts, &policy)?,
+            digest: blake3::hash(text.as_bytes()).to_hex().to_string(),
+        })
+    }
+
+    /// The table's section; empty if the configuration has none.
+    pub fn table(&self, name: &str) -> &TableConfig {
+        &self.tables[name]
+    }
+}
+
+/// A named edition of a tracing rule: parameters that `[contacts]` can override one by one.
+struct Policy {
+    min_overlap_s: u32,
+    rings: u8,
+    lookback_s: u32,
+    infectious_for_s: u32,
+    cumulative: Option<Cumulative>,
+}
+
+const DAY: u32 = time::DAY_S;
+
+impl Policy {
+    /// Sources of the figures: the editions' own texts, as summarised in the README's rule table.
+    fn named(name: Option<&str>) -> Result<Policy> {
+        let base = Policy {
+            min_overlap_s: 600,
+            rings: 2,
+            lookback_s: 2 * DAY,
+            infectious_for_s: 10 * DAY,
+            cumulative: None,
+        };
+        let cdc = Cumulative { threshold_s: 900, period_s: DAY };
+        Ok(match name {
+            None | Some("nhc-7" | "nhc-9") => base,
+            Some("nhc-8") => Policy { lookback_s: 4 * DAY, ..base },
+            Some("twenty-measures") => Policy { rings: 1, ..base },
+            Some("who") => Policy { min_overlap_s: 900, rings: 1, ..base },
+            Some("cdc") => Policy { rings: 1, cumulative: Some(cdc), ..base },
+            Some("any-overlap") => Policy { min_overlap_s: 0, rings: 1, ..base },
+            Some(other) => {
+                let known = ["nhc-7", "nhc-8", "nhc-9", "twenty-measures", "who", "cdc", "any-overlap"];
+                let help = match did_you_mean(other, known) {
+                    Some(near) => format!("did you mean {near:?}?"),
+                    None => format!("known policies: {}", known.join(", ")),
+                };
+                return Err(Error::usage(format!("policy {other:?} is not known"), help));
+            }
+        })
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ConfigFile {
+    time_zone: Option<String>,
+    scheme: Option<String>,
+    policy: Option<String>,
+    store: Option<PathBuf>,
+    runs: Option<PathBuf>,
+    rejects_max_percent: Option<u32>,
+    scans: TableSection,
+    visits: VisitsSection,
+    venues: TableSection,
+    cases: TableSection,
+    windows: TableSection,
+    residences: TableSection,
+    contacts: ContactsSection,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct TableSection {
+    paths: Vec<String>,
+    columns: BTreeMap<String, String>,
+    time_unit: Option<TimeUnit>,
+    time_zone: Option<String>,
+}
+
+/// `[visits]` holds both the visits table and the rules that make visits of scans; serde cannot flatten and refuse
+/// unknown keys at once, so the keys are listed and then parted.
+#[derive(Default, Deserialize)]
+#[serde(from = "VisitsKeys")]
+struct VisitsSection {
+    table: TableSection,
+    rules: VisitRulesSection,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct VisitsKeys {
+    paths: Vec<String>,
+    columns: BTreeMap<String, String>,
+    time_unit: Option<TimeUnit>,
+    time_zone: Option<String>,
+    default_stay: Option<String>,
+    merge_gap: Option<String>,
+    next_scan_ends_stay: Option<bool>,
+    cap: Option<String>,
+    by_category: BTreeMap<String, StaySection>,
+}
+
+#[derive(Default)]
+struct VisitRulesSection {
+    default_stay: Option<String>,
+    merge_gap: Option<String>,
+    next_scan_ends_stay: Option<bool>,
+    cap: Option<String>,
+    by_category: BTreeMap<String, StaySection>,
+}
+
+impl From<VisitsKeys> for VisitsSection {
+    fn from(k: VisitsKeys) -> Self {
+        VisitsSection {
+            table: TableSection {
+                paths: k.paths,
+                columns: k.columns,
+                time_unit: k.time_unit,
+                time_zone: k.time_zone,
+            },
+            rules: VisitRulesSection {
+                default_stay: k.default_stay,
+                merge_gap: k.merge_gap,
+                next_scan_ends_stay: k.next_scan_ends_stay,
+                cap: k.cap,
+                by_category: k.by_category,
+            },
+        }
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct StaySection {
+    default_stay: Option<String>,
+    merge_gap: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ContactsSection {
+    min_overlap: Option<String>,
+    rings: Option<u8>,
+    linger: Option<String>,
+    cumulative: Option<String>,
+    lookback: Option<String>,
+    infectious_for: Option<String>,
+    edges: Option<Edges>,
+    by_category: BTreeMap<String, ThresholdSection>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ThresholdSection {
+    min_overlap: Option<String>,
+    linger: Option<String>,
+    exclude: Option<bool>,
+}
+
+/// Minutes of stay by category where a venue's own is not configured: half an hour in a shop, a ride, a meal or an
+/// evening, half a working day between scans. Longer defaults make more false contacts, shorter ones miss some.
+const STAY_MINUTES: [(&str, u32); 6] =
+    [("shop", 30), ("transport", 12), ("meal", 90), ("social", 90), ("school", 120), ("office", 120)];
+
+/// Re-scans further apart than this are two visits whatever the default stay.
+const MERGE_GAP_MAX_S: u32 = 3 * 3_600;
+
+fn visit_rules(section: &VisitRulesSection) -> Result<VisitRules> {
+    let duration = |text: &Option<String>| text.as_deref().map(time::parse_duration).transpose();
+    let gap = duration(&section.merge_gap)?;
+    let rule = |stay: u32, own_gap: Option<u32>| StayRule {
+        default_stay_s: stay,
+        merge_gap_s: own_gap.or(gap).unwrap_or(stay.min(MERGE_GAP_MAX_S)),
+    };
+    let other_stay = duration(&section.default_stay)?.unwrap_or(3_600);
+    let mut by_category: BTreeMap<String, StayRule> = STAY_MINUTES
+        .iter()
+        .map(|(category, minutes)| (category.to_string(), rule(minutes * 60, None)))
+        .collect();
+    for (category, own) in &section.by_category {
+        let known = by_category.get(category).map_or(other_stay, |r| r.default_stay_s);
+        let stay = duration(&own.default_stay)?.unwrap_or(known);
+        by_category.insert(category.clone(), rule(stay, duration(&own.merge_gap)?));
+    }
+    let cap_s = duration(&section.cap)?.unwrap_or(12 * 3_600);
+    if cap_s == 0 {
+        return Err(Error::usage("visits.cap is 0: no visit could last", "leave it out for 12h"));
+    }
+    Ok(VisitRules {
+        other: rule(other_stay, None),
+        by_category,
+        next_scan_ends_stay: section.next_scan_ends_stay.unwrap_or(true),
+        cap_s,
+    })
+}
+
+fn contact_config(section: &ContactsSection, policy: &Policy) -> Result<ContactConfig> {
+    let duration = |text: &Option<String>| text.as_deref().map(time::parse_duration).transpose();
+    let other = ContactThreshold {
+        min_overlap_s: duration(&section.min_overlap)?.unwrap_or(policy.min_overlap_s),
+        linger_s: duration(&section.linger)?.unwrap_or(0),
+        exclude: false,
+    };
+    let mut by_category = BTreeMap::new();
+    for (category, own) in &section.by_category {
+        let threshold = ContactThreshold {
+            min_overlap_s: duration(&own.min_overlap)?.unwrap_or(other.min_overlap_s),
+            linger_s: duration(&own.linger)?.unwrap_or(other.linger_s),
+            exclude: own.exclude.unwrap_or(false),
+        };
+        by_category.insert(category.clone(), threshold);
+    }
+    let rings = section.rings.unwrap_or(policy.rings);
+    check_rings(rings)?;
+    Ok(ContactConfig {
+        other,
+        by_category,
+        rings,
+        cumulative: match &section.cumulative {
+            Some(text) => Some(parse_cumulative(text)?),
+            // A threshold of its own takes the place of the policy's cumulative rule.
+            None if section.min_overlap.is_some() => None,
+            None => policy.cumulative,
+        },
+        lookback_s: duration(&section.lookback)?.unwrap_or(policy.lookback_s),
+        infectious_for_s: duration(&section.infectious_for)?.unwrap_or(policy.infectious_for_s),
+        edges: section.edges.unwrap_or(Edges::Best),
+    })
+}
+
+/// # Errors
+/// `usage` for 0 rings.
+pub fn check_rings(rings: u8) -> Result<()> {
+    if rings == 0 {
+        return Err(Error::usage("rings is 0: nothing would be traced", "use 1 for close contacts only"));
+    }
+    Ok(())
+}
+
+/// A cumulative rule from text such as `15m/24h`.
+///
+/// # Errors
+/// `usage` with the form expected.
+pub fn parse_cumulative(text: &str) -> Result<Cumulative> {
+    let wrong =
+        || Error::usage(format!("{text:?} is not a cumulative rule"), "write it as 15m/24h: sum / period");
+    let (threshold, period) = text.split_once('/').ok_or_else(wrong)?;
+    let rule = Cumulative {
+        threshold_s: time::parse_duration(threshold).map_err(|_| wrong())?,
+        period_s: time::parse_duration(period).map_err(|_| wrong())?,
+    };
+    if rule.threshold_s == 0 || rule.threshold_s > rule.period_s {
+        return Err(wrong());
+    }
+    Ok(rule)
+}
+
+/// Column names of `table`, without the marks of required ones.
+pub fn columns_of(table: &str) -> impl Iterator<Item = &'static str> {
+    let (_, columns) = TABLES.iter().find(|(name, _)| *name == table).expect("a table of TABLES");
+    columns.iter().map(|c| c.trim_end_matches('*'))
+}
+
+/// # Errors
+/// `usage` with the nearest name if one of `names` is not a column of `table`.
+pub fn check_columns<'a>(table: &str, names: impl IntoIterator<Item = &'a String>) -> Result<()> {
+    for name in names {
+        if !columns_of(table).any(|column| column == name) {
+            let help = match did_you_mean(name, columns_of(table)) {
+                Some(near) => format!("did you mean {near:?}?"),
+                None => format!("columns of {table}: {}", columns_of(table).collect::<Vec<_>>().join(", ")),
+            };
+            return Err(Error::usage(format!("table {table} has no column {name:?}"), help));
+        }
+    }
+    Ok(())
+}
+
+/// The candidate nearest to `name`, if one is near enough to be meant.
+pub fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let scored = candidates.into_iter().map(|c| (strsim::damerau_levenshtein(name, c), c));
+    let (distance, nearest) = scored.min_by_key(|(distance, _)| *distance)?;
+    (distance <= 1 + name.chars().count() / 3).then_some(nearest)
+}
+
+/// A TOML error as `file:line:column: what`, with the key that was probably meant.
+fn explain_toml(error: &toml::de::Error, text: &str, name: &str) -> Error {
+    let at = error.span().map_or(0, |span| span.start.min(text.len()));
+    let before = &text.as_bytes()[..at];
+    let line = before.iter().filter(|b| **b == b'\n').count() + 1;
+    let column = at - before.iter().rposition(|b| *b == b'\n').map_or(0, |p| p + 1) + 1;
+    let message = error.message().lines().next().unwrap_or_default().to_string();
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let help = match (message.starts_with("unknown field"), quoted.next()) {
+        (true, Some(unknown)) => match did_you_mean(unknown, quoted) {
+            Some(near) => format!("did you mean {near:?}?"),
+            None => "remove it, or see `ringtrace init` for every key".into(),
+        },
+        _ => "`ringtrace init` writes a commented configuration to compare with".into(),
+    };
+    Error::usage(format!("{name}:{line}:{column}: {message}"), help)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Config> {
+        Config::from_text(text, Path::new("/data"), "night.toml")
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_readme() {
+        let config = read("").unwrap();
+        assert_eq!(config.contacts.other.min_overlap_s, 600);
+        assert_eq!(config.contacts.rings, 2);
+        assert_eq!(config.visits.by_category["shop"], StayRule { default_stay_s: 1_800, merge_gap_s: 1_800 });
+        assert_eq!(config.visits.other, StayRule { default_stay_s: 3_600, merge_gap_s: 3_600 });
+        assert_eq!(config.visits.cap_s, 43_200);
+        assert_eq!(config.store, Path::new("/data/store"));
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_with_the_nearest_name() {
+        for (text, line, near) in [
+            ("time_zon = \"UTC\"", "1:1", "time_zone"),
+            ("[contacts]\nmin_overlop = \"5m\"", "2:1", "min_overlap"),
+            ("[visits]\n\ndefault_sta = \"5m\"", "3:1", "default_stay"),
+            ("policy = \"nhc8\"", "", "nhc-8"),
+            ("[scans]\ncolumns = { persn_id = \"uid\" }", "", "person_id"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.to_string().contains(line), "{error}");
+            assert_eq!(error.help().unwrap(), format!("did you mean {near:?}?"), "{text}");
+            assert_eq!(error.exit_status(), 2);
+        }
+    }
+
+    #[test]
+    fn sections_override_policies() {
+        let config = read("policy = \"nhc-8\"\n[contacts]\nmin_overlap = \"5m\"\n[contacts.by_category.mall]\nlinger = \"10m\"")
+            .unwrap();
+        assert_eq!(config.contacts.lookback_s, 4 * 86_400);
+        assert_eq!(config.contacts.by_category["mall"].min_overlap_s, 300);
+        assert_eq!(config.contacts.by_category["mall"].linger_s, 600);
+        assert_eq!(read("policy = \"cdc\"").unwrap().contacts.cumulative.unwrap().threshold_s, 900);
+        assert!(read("[contacts]\nrings = 0").is_err());
+        assert!(read("[contacts]\ncumulative = \"15m\"").is_err());
+    }
+}

@@ -1,0 +1,260 @@
+//! Cells of foreign tables as checked columns: ids to local keys, times to UTC seconds, words to small numbers.
+
+use arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{
+    DataType, Date32Type, Int64Type, TimeUnit as ArrowUnit, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt64Type,
+};
+use jiff::tz::TimeZone;
+
+use crate::config::TimeUnit;
+use crate::ids::{Id, IdTable, IdType, NO_KEY};
+use crate::records::rejects::Reason;
+use crate::time;
+
+/// What a column holds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    /// Identifiers, collected in the file's id table of this number.
+    Id(usize),
+    /// Instants.
+    Time,
+    /// One of these words, lower case.
+    Word(&'static [&'static str]),
+    /// Any text.
+    Text,
+}
+
+/// The checked cells of one column of one batch.
+#[derive(Debug)]
+pub enum Column {
+    /// Keys into the file's id table; [`NO_KEY`] where empty, [`BAD_KEY`] where unreadable.
+    Ids(Vec<u32>),
+    /// UTC seconds in `0..FOREVER`, or one of the negative marks below.
+    Times(Vec<i64>),
+    /// Index of the word, [`NO_WORD`] or [`BAD_WORD`].
+    Words(Vec<u8>),
+    /// Texts; empty ones are `None`.
+    Texts(Vec<Option<String>>),
+}
+
+/// An id that cannot be read.
+pub const BAD_KEY: u32 = NO_KEY - 1;
+/// An empty time cell.
+pub const NO_TIME: i64 = -1;
+/// A time cell that is no time.
+pub const BAD_TIME: i64 = -2;
+/// A time outside `0..FOREVER`.
+pub const FAR_TIME: i64 = -3;
+/// An empty word cell.
+pub const NO_WORD: u8 = u8::MAX;
+/// A word that is none of the column's.
+pub const BAD_WORD: u8 = u8::MAX - 1;
+
+impl Column {
+    /// What is wrong with the cell at `row`; an empty cell only if `required`.
+    pub fn fault(&self, row: usize, required: bool) -> Option<Reason> {
+        let missing = required.then_some(Reason::Missing);
+        match self {
+            Column::Ids(keys) => match keys[row] {
+                NO_KEY => missing,
+                BAD_KEY => Some(Reason::Unreadable),
+                _ => None,
+            },
+            Column::Times(times) => match times[row] {
+                NO_TIME => missing,
+                BAD_TIME => Some(Reason::Unreadable),
+                FAR_TIME => Some(Reason::TimeOutOfRange),
+                _ => None,
+            },
+            Column::Words(words) => match words[row] {
+                NO_WORD => missing,
+                BAD_WORD => Some(Reason::UnknownWord),
+                _ => None,
+            },
+            Column::Texts(texts) => texts[row].is_none().then_some(missing).flatten(),
+        }
+    }
+}
+
+/// UTC seconds of `value` units since 1970, or [`FAR_TIME`].
+pub fn in_range(value: i64, unit: TimeUnit) -> i64 {
+    clamp(value.div_euclid(unit.per_second()))
+}
+
+fn clamp(seconds: i64) -> i64 {
+    if (0..i64::from(time::FOREVER)).contains(&seconds) { seconds } else { FAR_TIME }
+}
+
+/// Whether a Parquet column of this type can be read as `kind`; if not, what was expected.
+pub fn expected_type(kind: Kind, found: &DataType) -> Option<&'static str> {
+    let text = matches!(found, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+    let text =
+        text || matches!(found, DataType::Dictionary(_, value) if expected_type(Kind::Text, value).is_none());
+    let null = matches!(found, DataType::Null);
+    match kind {
+        Kind::Id(_) => (!text && !found.is_integer()).then_some("text or integers"),
+        Kind::Time => {
+            let time = matches!(found, DataType::Timestamp(_, _) | DataType::Date32);
+            (!time && !found.is_integer() && !null)
+                .then_some("Timestamp, Date32 or integers with a time unit")
+        }
+        Kind::Word(_) | Kind::Text => (!text && !null).then_some("text"),
+    }
+}
+
+/// How the integers and zoneless readings of one column become UTC seconds.
+#[derive(Clone, Copy)]
+pub struct Clock<'a> {
+    /// Unit of integers.
+    pub unit: Option<TimeUnit>,
+    /// Zone of zoneless readings.
+    pub zone: Option<&'a TimeZone>,
+}
+
+/// The Arrow array as checked cells. Its type has passed [`expected_type`] and the reader's checks of unit and zone.
+pub fn from_arrow(
+    array: &ArrayRef,
+    kind: Kind,
+    clock: Clock<'_>,
+    ids: &mut [IdTable],
+) -> Result<Column, String> {
+    match kind {
+        Kind::Id(table) => id_keys(array, &mut ids[table]).map(Column::Ids),
+        Kind::Time => times(array, clock).map(Column::Times),
+        Kind::Word(words) => {
+            let text = as_text(array)?;
+            let text = text.as_string::<i32>();
+            Ok(Column::Words(
+                text.iter().map(|cell| cell.map_or(NO_WORD, |cell| word(cell, words))).collect(),
+            ))
+        }
+        Kind::Text => {
+            let text = as_text(array)?;
+            let text = text.as_string::<i32>();
+            Ok(Column::Texts(
+                text.iter().map(|cell| cell.filter(|c| !c.is_empty()).map(String::from)).collect(),
+            ))
+        }
+    }
+}
+
+fn as_text(array: &ArrayRef) -> Result<ArrayRef, String> {
+    cast(array, &DataType::Utf8).map_err(|e| e.to_string())
+}
+
+/// The index of `cell` among `words`, whatever its case; an empty cell is no word.
+pub fn word(cell: &str, words: &[&str]) -> u8 {
+    let cell = cell.trim();
+    if cell.is_empty() {
+        return NO_WORD;
+    }
+    words.iter().position(|w| w.eq_ignore_ascii_case(cell)).map_or(BAD_WORD, |at| at as u8)
+}
+
+/// The type ids of a Parquet column of this type have.
+pub fn id_type(found: &DataType) -> IdType {
+    match found {
+        DataType::UInt64 => IdType::Uint,
+        found if found.is_integer() => IdType::Int,
+        _ => IdType::Text,
+    }
+}
+
+fn id_keys(array: &ArrayRef, table: &mut IdTable) -> Result<Vec<u32>, String> {
+    let kind = table.ids().kind();
+    let array = cast(array, &kind.arrow()).map_err(|e| e.to_string())?;
+    let mut key = |row: usize, id: Id<'_>| if array.is_null(row) { NO_KEY } else { table.key_or_insert(id) };
+    Ok(match kind {
+        IdType::Int => {
+            let cells = array.as_primitive::<Int64Type>().values();
+            cells.iter().enumerate().map(|(row, id)| key(row, Id::Int(*id))).collect()
+        }
+        IdType::Uint => {
+            let cells = array.as_primitive::<UInt64Type>().values();
+            cells.iter().enumerate().map(|(row, id)| key(row, Id::Uint(*id))).collect()
+        }
+        IdType::Text => text_keys(array.as_string::<i32>(), table),
+    })
+}
+
+/// An empty text is no id: a list that says "person ''" is red helps no one.
+fn text_keys(cells: &StringArray, table: &mut IdTable) -> Vec<u32> {
+    let key = |cell: Option<&str>| match cell {
+        None | Some("") => NO_KEY,
+        Some(id) => table.key_or_insert(Id::Text(id)),
+    };
+    cells.iter().map(key).collect()
+}
+
+fn times(array: &ArrayRef, clock: Clock<'_>) -> Result<Vec<i64>, String> {
+    let zone_of_wall = match array.data_type() {
+        DataType::Timestamp(_, None) | DataType::Date32 => clock.zone,
+        _ => None,
+    };
+    let unit = match array.data_type() {
+        DataType::Timestamp(ArrowUnit::Second, _) => TimeUnit::Second,
+        DataType::Timestamp(ArrowUnit::Millisecond, _) => TimeUnit::Millisecond,
+        DataType::Timestamp(ArrowUnit::Microsecond, _) => TimeUnit::Microsecond,
+        DataType::Timestamp(ArrowUnit::Nanosecond, _) => TimeUnit::Nanosecond,
+        DataType::Null => return Ok(vec![NO_TIME; array.len()]),
+        DataType::Date32 => TimeUnit::Second,
+        _ => clock.unit.ok_or("integers without a time unit")?,
+    };
+    let cells: Vec<i64> = match array.data_type() {
+        DataType::Timestamp(ArrowUnit::Second, _) => {
+            array.as_primitive::<TimestampSecondType>().values().to_vec()
+        }
+        DataType::Timestamp(ArrowUnit::Millisecond, _) => {
+            array.as_primitive::<TimestampMillisecondType>().values().to_vec()
+        }
+        DataType::Timestamp(ArrowUnit::Microsecond, _) => {
+            array.as_primitive::<TimestampMicrosecondType>().values().to_vec()
+        }
+        DataType::Timestamp(ArrowUnit::Nanosecond, _) => {
+            array.as_primitive::<TimestampNanosecondType>().values().to_vec()
+        }
+        DataType::Date32 => {
+            array.as_primitive::<Date32Type>().values().iter().map(|d| i64::from(*d) * 86_400).collect()
+        }
+        DataType::UInt64 => {
+            let cells = array.as_primitive::<UInt64Type>().values();
+            cells.iter().map(|v| i64::try_from(*v).unwrap_or(i64::MAX)).collect()
+        }
+        _ => {
+            let wide = cast(array, &DataType::Int64).map_err(|e| e.to_string())?;
+            wide.as_primitive::<Int64Type>().values().to_vec()
+        }
+    };
+    let nulls = array.nulls();
+    let seconds = cells.into_iter().enumerate().map(|(row, value)| {
+        if nulls.is_some_and(|n| n.is_null(row)) {
+            return NO_TIME;
+        }
+        match zone_of_wall {
+            None => in_range(value, unit),
+            Some(zone) => {
+                time::local_to_utc(value.div_euclid(unit.per_second()), zone).map_or(FAR_TIME, clamp)
+            }
+        }
+    });
+    Ok(seconds.collect())
+}
+
+/// A CSV cell as UTC seconds or a mark: an integer where the table has a time unit, else text of a date and time.
+/// `Err` where the reading is zoneless and no zone is known.
+pub fn time_from_text(cell: &str, clock: Clock<'_>) -> Result<i64, ()> {
+    let cell = cell.trim();
+    if cell.is_empty() {
+        return Ok(NO_TIME);
+    }
+    if let (Some(unit), Ok(value)) = (clock.unit, cell.parse::<i64>()) {
+        return Ok(in_range(value, unit));
+    }
+    match time::parse_instant(cell, clock.zone) {
+        Ok(Some(seconds)) => Ok(clamp(seconds)),
+        Ok(None) => Err(()),
+        Err(()) => Ok(BAD_TIME),
+    }
+}

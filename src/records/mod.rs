@@ -1,0 +1,113 @@
+//! Stage 1 of 8: foreign files -> checked rows and rejects.
+//!
+//! Every row of every file ends up accepted, merged or rejected; `rejects::FileBalance` is where that is counted.
+
+pub mod cases;
+pub mod columns;
+pub mod files;
+pub mod rejects;
+pub mod scans;
+pub mod table;
+pub mod venues;
+pub mod windows;
+
+use std::fs::File;
+
+use rayon::prelude::*;
+
+use crate::config::TableConfig;
+use crate::error::{Error, Result};
+use crate::ids::IdTable;
+use files::InputFile;
+use rejects::{FileBalance, Reason, Reject};
+use table::{Batch, Schema};
+
+/// An input file and the hash that says whether it has been read before.
+#[derive(Clone, Debug)]
+pub struct StampedFile {
+    /// The file.
+    pub file: InputFile,
+    /// Its length.
+    pub bytes: u64,
+    /// BLAKE3 of its bytes.
+    pub blake3: String,
+}
+
+/// The files of a table with their hashes, sorted by name.
+///
+/// # Errors
+/// `input` as for [`files::find`]; `storage` for a file that cannot be read.
+pub fn stamp(table: &str, config: &TableConfig) -> Result<Vec<StampedFile>> {
+    let found = files::find(table, config)?;
+    found
+        .into_par_iter()
+        .map(|file| {
+            let open = File::open(&file.path).map_err(Error::storage(&file.path, "opening"))?;
+            let mut hasher = blake3::Hasher::new();
+            hasher.update_reader(open).map_err(Error::storage(&file.path, "reading"))?;
+            Ok(StampedFile { bytes: hasher.count(), blake3: hasher.finalize().to_hex().to_string(), file })
+        })
+        .collect()
+}
+
+/// The accepted rows of one file, with ids as keys into the file's own tables.
+pub struct FileRows<T> {
+    /// Where its rows went; `merged` is still 0.
+    pub balance: FileBalance,
+    /// Rejected rows, by row.
+    pub rejects: Vec<Reject>,
+    /// Id tables by the number in the schema's `Id` columns.
+    pub ids: Vec<IdTable>,
+    /// Accepted rows.
+    pub rows: T,
+}
+
+/// Reads every file in parallel and hands each row that has a fault to rejects, every other to `accept`.
+///
+/// `accept(rows, batch, row)` may still reject the row by returning its fault. Order of the result: as `files`.
+fn read_files<T: Default + Send>(
+    files: &[StampedFile],
+    schema: &Schema,
+    config: &TableConfig,
+    accept: impl Fn(&mut T, &Batch, usize) -> Option<(&'static str, Reason)> + Sync,
+) -> Result<Vec<FileRows<T>>> {
+    let read_one = |stamped: &StampedFile| {
+        let mut rows = T::default();
+        let mut rejects = Vec::new();
+        let mut total = 0;
+        let ids = table::read(&stamped.file, schema, config, |batch| {
+            total += batch.rows as u64;
+            for row in 0..batch.rows {
+                let fault = first_fault(schema, batch, row).or_else(|| accept(&mut rows, batch, row));
+                if let Some((column, reason)) = fault {
+                    rejects.push(Reject { row: batch.first_row + row as u64, column, reason });
+                }
+            }
+            Ok(())
+        })?;
+        let rejected = rejects.len() as u64;
+        let balance = FileBalance {
+            table: schema.table.into(),
+            file: stamped.file.name.clone(),
+            bytes: stamped.bytes,
+            blake3: stamped.blake3.clone(),
+            rows: total,
+            accepted: total - rejected,
+            merged: 0,
+            rejected,
+        };
+        Ok(FileRows { balance, rejects, ids, rows })
+    };
+    files.par_iter().map(read_one).collect()
+}
+
+/// The first column of `row` with a fault, in the schema's order.
+fn first_fault(schema: &Schema, batch: &Batch, row: usize) -> Option<(&'static str, Reason)> {
+    if batch.misfits.binary_search(&row).is_ok() {
+        return Some(("", Reason::FieldCount));
+    }
+    schema.columns.iter().zip(&batch.columns).find_map(|(spec, column)| {
+        let reason = column.as_ref()?.fault(row, spec.required)?;
+        Some((spec.name, reason))
+    })
+}

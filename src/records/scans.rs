@@ -1,0 +1,173 @@
+//! Scans and visits: the two large tables, as columns.
+
+use crate::config::TableConfig;
+use crate::error::Result;
+use crate::records::columns::{Column, Kind, NO_TIME, NO_WORD};
+use crate::records::rejects::Reason;
+use crate::records::table::{Batch, ColumnSpec, Schema};
+use crate::records::{FileRows, StampedFile, read_files};
+use crate::time::{FOREVER, Second};
+
+/// Number of the person ids' table in a file's rows.
+pub const PERSONS: usize = 0;
+/// Number of the venue ids' table in a file's rows.
+pub const VENUES: usize = 1;
+
+/// Which way a scan points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Direction {
+    /// Checking in, or a reader that does not tell.
+    In = 0,
+    /// Checking out.
+    Out = 1,
+}
+
+/// A scan's `left_at` where the record has none.
+pub const NOT_LEFT: Second = FOREVER;
+
+/// Accepted scans, a column each.
+#[derive(Default)]
+pub struct ScanRows {
+    /// Person keys.
+    pub person: Vec<u32>,
+    /// Venue keys.
+    pub venue: Vec<u32>,
+    /// When scanned.
+    pub at: Vec<Second>,
+    /// Which way.
+    pub direction: Vec<Direction>,
+    /// When the same record says the person left, or [`NOT_LEFT`].
+    pub left: Vec<Second>,
+}
+
+/// Accepted rows of the visits table, a column each.
+#[derive(Default)]
+pub struct VisitRows {
+    /// Person keys.
+    pub person: Vec<u32>,
+    /// Venue keys.
+    pub venue: Vec<u32>,
+    /// Start of the stay.
+    pub arrived: Vec<Second>,
+    /// End of the stay.
+    pub left: Vec<Second>,
+}
+
+const fn column(name: &'static str, kind: Kind, required: bool) -> ColumnSpec {
+    ColumnSpec { name, kind, required }
+}
+
+const SCANS: Schema = Schema {
+    table: "scans",
+    id_tables: 2,
+    columns: &[
+        column("person_id", Kind::Id(PERSONS), true),
+        column("venue_id", Kind::Id(VENUES), true),
+        column("scanned_at", Kind::Time, true),
+        column("direction", Kind::Word(&["in", "out"]), false),
+        column("left_at", Kind::Time, false),
+    ],
+};
+
+const VISITS: Schema = Schema {
+    table: "visits",
+    id_tables: 2,
+    columns: &[
+        column("person_id", Kind::Id(PERSONS), true),
+        column("venue_id", Kind::Id(VENUES), true),
+        column("arrived_at", Kind::Time, true),
+        column("left_at", Kind::Time, true),
+    ],
+};
+
+/// The checked scans of each file.
+///
+/// # Errors
+/// As for `table::read`.
+pub fn read_scans(files: &[StampedFile], config: &TableConfig) -> Result<Vec<FileRows<ScanRows>>> {
+    read_files(files, &SCANS, config, |rows: &mut ScanRows, batch, row| {
+        let at = time(batch, 2, row);
+        let out = matches!(&batch.columns[3], Some(Column::Words(w)) if w[row] == 1);
+        let left = match &batch.columns[4] {
+            Some(Column::Times(times)) if times[row] != NO_TIME => times[row] as Second,
+            _ => NOT_LEFT,
+        };
+        if left < at {
+            return Some(("left_at", Reason::EndsBeforeStart));
+        }
+        rows.person.push(key(batch, 0, row));
+        rows.venue.push(key(batch, 1, row));
+        rows.at.push(at);
+        rows.direction.push(if out { Direction::Out } else { Direction::In });
+        rows.left.push(left);
+        None
+    })
+}
+
+/// The checked visits of each file.
+///
+/// # Errors
+/// As for `table::read`.
+pub fn read_visits(files: &[StampedFile], config: &TableConfig) -> Result<Vec<FileRows<VisitRows>>> {
+    read_files(files, &VISITS, config, |rows: &mut VisitRows, batch, row| {
+        let (arrived, left) = (time(batch, 2, row), time(batch, 3, row));
+        if let Some(reason) = span_fault(arrived, left) {
+            return Some(("left_at", reason));
+        }
+        rows.person.push(key(batch, 0, row));
+        rows.venue.push(key(batch, 1, row));
+        rows.arrived.push(arrived);
+        rows.left.push(left);
+        None
+    })
+}
+
+/// What is wrong with a span as such.
+pub fn span_fault(from: Second, until: Second) -> Option<Reason> {
+    match from.cmp(&until) {
+        std::cmp::Ordering::Less => None,
+        std::cmp::Ordering::Equal => Some(Reason::EmptySpan),
+        std::cmp::Ordering::Greater => Some(Reason::EndsBeforeStart),
+    }
+}
+
+/// The key in a required id column whose fault has been ruled out.
+pub(super) fn key(batch: &Batch, column: usize, row: usize) -> u32 {
+    match &batch.columns[column] {
+        Some(Column::Ids(keys)) => keys[row],
+        _ => unreachable!("a required id column"),
+    }
+}
+
+/// The time in a required time column whose fault has been ruled out.
+pub(super) fn time(batch: &Batch, column: usize, row: usize) -> Second {
+    match &batch.columns[column] {
+        Some(Column::Times(times)) => times[row] as Second,
+        _ => unreachable!("a required time column"),
+    }
+}
+
+/// The time in an optional time column.
+pub(super) fn optional_time(batch: &Batch, column: usize, row: usize) -> Option<Second> {
+    match &batch.columns[column] {
+        Some(Column::Times(times)) if times[row] != NO_TIME => Some(times[row] as Second),
+        _ => None,
+    }
+}
+
+/// The word's index in an optional word column.
+pub(super) fn optional_word(batch: &Batch, column: usize, row: usize) -> Option<u8> {
+    match &batch.columns[column] {
+        Some(Column::Words(words)) if words[row] != NO_WORD => Some(words[row]),
+        _ => None,
+    }
+}
+
+/// The text in an optional text column.
+pub(super) fn optional_text(batch: &Batch, column: usize, row: usize) -> Option<String> {
+    match &batch.columns[column] {
+        Some(Column::Texts(texts)) => texts[row].clone(),
+        _ => None,
+    }
+}

@@ -1,0 +1,101 @@
+//! Venues and residences: what is known about places, and where people live.
+
+use crate::config::TableConfig;
+use crate::error::Result;
+use crate::ids::NO_KEY;
+use crate::records::columns::{Column, Kind};
+use crate::records::scans::{key, optional_text};
+use crate::records::table::{ColumnSpec, Schema};
+use crate::records::{FileRows, StampedFile, read_files};
+
+/// One row of the venues table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VenueRow {
+    /// Row in its file, from 1.
+    pub row: u64,
+    /// The venue's key in the file's id table.
+    pub venue: u32,
+    /// The key there of the venue it is inside, or [`NO_KEY`].
+    pub parent: u32,
+    /// What is known of it.
+    pub facts: VenueFacts,
+}
+
+/// What is known of a venue apart from where it is inside.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VenueFacts {
+    /// Kind of place; rules refer to it.
+    pub category: Option<String>,
+    /// The region whose office is in charge of it.
+    pub region_id: Option<String>,
+    /// What people call it.
+    pub name: Option<String>,
+}
+
+/// One row of the residences table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResidenceRow {
+    /// Row in its file, from 1.
+    pub row: u64,
+    /// The person's key in the file's id table.
+    pub person: u32,
+    /// The region whose office is in charge of the person.
+    pub region_id: String,
+}
+
+const fn column(name: &'static str, kind: Kind, required: bool) -> ColumnSpec {
+    ColumnSpec { name, kind, required }
+}
+
+const VENUES: Schema = Schema {
+    table: "venues",
+    id_tables: 1,
+    columns: &[
+        column("venue_id", Kind::Id(0), true),
+        column("category", Kind::Text, false),
+        column("region_id", Kind::Text, false),
+        column("parent_venue_id", Kind::Id(0), false),
+        column("name", Kind::Text, false),
+    ],
+};
+
+const RESIDENCES: Schema = Schema {
+    table: "residences",
+    id_tables: 1,
+    columns: &[column("person_id", Kind::Id(0), true), column("region_id", Kind::Text, true)],
+};
+
+/// The checked rows of each venues file.
+///
+/// # Errors
+/// As for `table::read`.
+pub fn read(files: &[StampedFile], config: &TableConfig) -> Result<Vec<FileRows<Vec<VenueRow>>>> {
+    read_files(files, &VENUES, config, |rows: &mut Vec<VenueRow>, batch, row| {
+        let parent = match &batch.columns[3] {
+            Some(Column::Ids(keys)) => keys[row],
+            _ => NO_KEY,
+        };
+        let facts = VenueFacts {
+            category: optional_text(batch, 1, row),
+            region_id: optional_text(batch, 2, row),
+            name: optional_text(batch, 4, row),
+        };
+        rows.push(VenueRow { row: batch.first_row + row as u64, venue: key(batch, 0, row), parent, facts });
+        None
+    })
+}
+
+/// The checked rows of each residences file.
+///
+/// # Errors
+/// As for `table::read`.
+pub fn read_residences(
+    files: &[StampedFile],
+    config: &TableConfig,
+) -> Result<Vec<FileRows<Vec<ResidenceRow>>>> {
+    read_files(files, &RESIDENCES, config, |rows: &mut Vec<ResidenceRow>, batch, row| {
+        let region_id = optional_text(batch, 1, row).expect("a required column");
+        rows.push(ResidenceRow { row: batch.first_row + row as u64, person: key(batch, 0, row), region_id });
+        None
+    })
+}
