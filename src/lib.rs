@@ -3,5 +3,6 @@ pub mod config;
 pub mod error;
 pub mod ids;
 pub mod records;
+pub mod store;
 pub mod time;
 pub mod visits;

@@ -1,0 +1,432 @@
+//! Files into a store, or into memory: ids to keys, rows to changed days, a new version published whole.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+
+use rayon::prelude::*;
+
+use crate::config::{TableConfig, VisitRules};
+use crate::error::{Error, Result};
+use crate::ids::{IdTable, IdType, NO_KEY};
+use crate::records::rejects::{FileBalance, Reason, Reject};
+use crate::records::scans::{self, PERSONS, ScanRows, VENUES, VisitRows};
+use crate::records::venues::{self, VenueFacts, VenueRow};
+use crate::records::{self, FileRows, StampedFile};
+use crate::store::disk::DiskStore;
+use crate::store::format::{self, RejectRow};
+use crate::store::manifest::{DayFiles, FedWith, Manifest};
+use crate::store::memory::MemoryVisits;
+use crate::store::merge::{self, Changes, Existing, FromFile, Nothing};
+use crate::store::publish::{self, Lock, write_content};
+use crate::store::{DayExtent, Venues, VisitSource, sort_by_venue};
+use crate::visits::{EndSource, Scan, Visit};
+
+/// What to read, and how scans become visits.
+pub struct Feed<'a> {
+    /// Which table.
+    pub with: FedWith,
+    /// Where it is.
+    pub table: &'a TableConfig,
+    /// The venues table; with no paths, what is known of venues stays as it is.
+    pub venues: &'a TableConfig,
+    /// How scans become visits.
+    pub rules: &'a VisitRules,
+}
+
+/// What an ingest did.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Every file read this time, venues included.
+    pub files: Vec<FileBalance>,
+    /// Rejected rows of those files.
+    pub rejects: Vec<RejectRow>,
+    /// Files skipped because they had been read before.
+    pub known_files: usize,
+    /// Files read before under the same name with other content; rows they no longer hold stay in the store.
+    pub changed_files: Vec<String>,
+    /// UTC days whose visits changed, by number.
+    pub changed_days: Vec<u32>,
+    /// Version published; `None` when nothing changed.
+    pub version: Option<u64>,
+}
+
+/// Everything that follows from the files, before it is written anywhere.
+struct Prepared {
+    persons: IdTable,
+    venues: Venues,
+    changes: Changes,
+    fed_files: Vec<FileBalance>,
+    fed_rejects: Vec<RejectRow>,
+    report: Report,
+}
+
+/// Reads the feed into memory, for a single trace.
+///
+/// # Errors
+/// Those of reading the files.
+pub fn hold(feed: &Feed<'_>) -> Result<(MemoryVisits, Report)> {
+    let mut prepared = prepare(feed, None)?;
+    prepared.report.files.extend(prepared.fed_files);
+    prepared.report.rejects.extend(prepared.fed_rejects);
+    let visits = MemoryVisits::new(prepared.persons, prepared.venues, prepared.changes.visits);
+    Ok((visits, prepared.report))
+}
+
+/// Reads the files of the feed that the store in `folder` has not read yet, and publishes a new version if anything
+/// in it changes.
+///
+/// # Errors
+/// Those of reading the files; `conflict` if another process is at it; `storage`, with the published version as it was.
+pub fn ingest(folder: &Path, feed: &Feed<'_>) -> Result<Report> {
+    let _lock = Lock::take(folder)?;
+    publish::remove_unfinished(folder)?;
+    let current = DiskStore::open(folder)?;
+    if let Some(current) = &current {
+        let fed_with = current.manifest().fed_with;
+        if fed_with != feed.with {
+            return Err(Error::usage(
+                format!(
+                    "{}: this store is fed with {}, not {}",
+                    folder.display(),
+                    fed_with.table(),
+                    feed.with.table()
+                ),
+                "use one store for each kind of input",
+            ));
+        }
+    }
+    let prepared = prepare(feed, current.as_ref())?;
+    write(folder, feed, current.as_ref(), prepared)
+}
+
+fn prepare(feed: &Feed<'_>, current: Option<&DiskStore>) -> Result<Prepared> {
+    let mut report = Report::default();
+    let mut unread = Vec::new();
+    for file in records::stamp(feed.with.table(), feed.table)? {
+        let inputs = current.map_or(&[][..], |c| &c.manifest().inputs);
+        let same_name = inputs.iter().filter(|i| i.file == file.file.name);
+        let (known, other): (Vec<_>, Vec<_>) = same_name.partition(|i| i.blake3 == file.blake3);
+        if !known.is_empty() {
+            report.known_files += 1;
+            continue;
+        }
+        if !other.is_empty() {
+            report.changed_files.push(file.file.name.clone());
+        }
+        unread.push(file);
+    }
+    let venue_files = match feed.venues.paths.is_empty() {
+        true => Vec::new(),
+        false => venues::read(&records::stamp("venues", feed.venues)?, feed.venues)?,
+    };
+    match feed.with {
+        FedWith::Scans => prepare_scans(feed, current, unread, venue_files, report),
+        FedWith::Visits => prepare_visits(feed, current, unread, venue_files, report),
+    }
+}
+
+fn prepare_scans(
+    feed: &Feed<'_>,
+    current: Option<&DiskStore>,
+    unread: Vec<StampedFile>,
+    venue_files: Vec<FileRows<Vec<VenueRow>>>,
+    mut report: Report,
+) -> Result<Prepared> {
+    let files = scans::read_scans(&unread, feed.table)?;
+    let tables = files.iter().map(|f| (&f.balance.file, &f.ids)).collect::<Vec<_>>();
+    let keys = Keys::assign(current, &tables, venue_files, &mut report)?;
+    let rows: Vec<Vec<FromFile<Scan>>> = files
+        .par_iter()
+        .enumerate()
+        .map(|(file, read)| {
+            let ScanRows { person, venue, at, direction, left } = &read.rows;
+            let scan = |row: usize| Scan {
+                person: keys.persons_of[file][person[row] as usize],
+                venue: keys.venues_of[file][venue[row] as usize],
+                at: at[row],
+                direction: direction[row],
+                left: left[row],
+            };
+            (0..person.len()).map(|row| (scan(row), file as u32)).collect()
+        })
+        .collect();
+    let rules = keys.venues.stay_rules(feed.rules);
+    let rebuild = current.is_some_and(|c| {
+        let before = c.venues().stay_rules(feed.rules);
+        let known = before.by_venue.len();
+        c.manifest().visit_rules != digest(feed.rules)
+            || before.by_venue[..] != rules.by_venue[..known]
+            || before.parent[..] != rules.parent[..known]
+    });
+    let existing: &dyn Existing = current.map_or(&Nothing, |c| c);
+    let changes = merge::scans(existing, rows.concat(), files.len(), &rules, rebuild)?;
+    let (fed_files, fed_rejects) = balances(files, &changes);
+    Ok(Prepared { persons: keys.persons, venues: keys.venues, changes, fed_files, fed_rejects, report })
+}
+
+fn prepare_visits(
+    feed: &Feed<'_>,
+    current: Option<&DiskStore>,
+    unread: Vec<StampedFile>,
+    venue_files: Vec<FileRows<Vec<VenueRow>>>,
+    mut report: Report,
+) -> Result<Prepared> {
+    let files = scans::read_visits(&unread, feed.table)?;
+    let tables = files.iter().map(|f| (&f.balance.file, &f.ids)).collect::<Vec<_>>();
+    let keys = Keys::assign(current, &tables, venue_files, &mut report)?;
+    let rows: Vec<Vec<FromFile<Visit>>> = files
+        .par_iter()
+        .enumerate()
+        .map(|(file, read)| {
+            let VisitRows { person, venue, arrived, left } = &read.rows;
+            let visit = |row: usize| Visit {
+                person: keys.persons_of[file][person[row] as usize],
+                venue: keys.venues_of[file][venue[row] as usize],
+                arrived: arrived[row],
+                left: left[row],
+                seen_until: left[row],
+                end_source: EndSource::CheckOut,
+            };
+            (0..person.len()).map(|row| (visit(row), file as u32)).collect()
+        })
+        .collect();
+    let existing: &dyn Existing = current.map_or(&Nothing, |c| c);
+    let changes = match rows.iter().all(Vec::is_empty) {
+        true => Changes { merged: vec![0; files.len()], ..Changes::default() },
+        false => merge::visits(existing, rows.concat(), files.len())?,
+    };
+    let (fed_files, fed_rejects) = balances(files, &changes);
+    Ok(Prepared { persons: keys.persons, venues: keys.venues, changes, fed_files, fed_rejects, report })
+}
+
+fn digest(rules: &VisitRules) -> String {
+    blake3::hash(format!("{rules:?}").as_bytes()).to_hex().to_string()
+}
+
+/// The balance of each file once merging is known, and its rejects.
+fn balances<T>(files: Vec<FileRows<T>>, changes: &Changes) -> (Vec<FileBalance>, Vec<RejectRow>) {
+    let mut rejects = Vec::new();
+    let balance = |(mut file, merged): (FileRows<T>, &u64)| {
+        file.balance.merged = *merged;
+        file.balance.accepted -= merged;
+        rejects.extend(RejectRow::of(&file.balance, &file.rejects));
+        file.balance
+    };
+    let balances = files.into_iter().zip(&changes.merged).map(balance).collect();
+    (balances, rejects)
+}
+
+/// Id tables after the new files, and the key of each file's local keys.
+struct Keys {
+    persons: IdTable,
+    venues: Venues,
+    persons_of: Vec<Vec<u32>>,
+    venues_of: Vec<Vec<u32>>,
+}
+
+impl Keys {
+    fn assign(
+        current: Option<&DiskStore>,
+        files: &[(&String, &Vec<IdTable>)],
+        venue_files: Vec<FileRows<Vec<VenueRow>>>,
+        report: &mut Report,
+    ) -> Result<Keys> {
+        let persons: Vec<&IdTable> = files.iter().map(|(_, ids)| &ids[PERSONS]).collect();
+        let mut venue_tables: Vec<&IdTable> = files.iter().map(|(_, ids)| &ids[VENUES]).collect();
+        let (mut person_ids, mut venues) = match current {
+            Some(current) => (current.persons().clone(), current.venues().clone()),
+            None => {
+                let described = venue_files.iter().map(|f| &f.ids[0]);
+                let venue_type = common_type(venue_tables.iter().copied().chain(described));
+                (IdTable::new(common_type(persons.iter().copied())), Venues::new(venue_type))
+            }
+        };
+        let persons_of = person_ids.absorb(&persons);
+        venue_tables.extend(venue_files.iter().map(|f| &f.ids[0]));
+        let mut venues_of = venues.ids.absorb(&venue_tables);
+        let described_of = venues_of.split_off(files.len());
+        venues.parent.resize(venues.ids.len(), NO_KEY);
+        venues.facts.resize(venues.ids.len(), VenueFacts::default());
+        describe(&mut venues, venue_files, &described_of, report);
+
+        let whole = |keys: Vec<Vec<Option<u32>>>, column: &str, kind: IdType| -> Result<Vec<Vec<u32>>> {
+            let file = |(keys, (name, _)): (Vec<Option<u32>>, &(&String, &Vec<IdTable>))| {
+                keys.into_iter().collect::<Option<Vec<u32>>>().ok_or_else(|| {
+                    Error::input(
+                        name.as_str(),
+                        format!(
+                            "column {column}: expected {} ids as in the rows before, found others",
+                            kind.name()
+                        ),
+                        "deliver ids in one form, or ingest into a new store with all files at once",
+                    )
+                })
+            };
+            keys.into_iter().zip(files).map(file).collect()
+        };
+        Ok(Keys {
+            persons_of: whole(persons_of, "person_id", person_ids.ids().kind())?,
+            venues_of: whole(venues_of, "venue_id", venues.ids.ids().kind())?,
+            persons: person_ids,
+            venues,
+        })
+    }
+}
+
+/// The type that holds the ids of all these tables; text holds everything. Tables without ids have no say.
+fn common_type<'a>(tables: impl Iterator<Item = &'a IdTable>) -> IdType {
+    let kinds: BTreeSet<u8> = tables.filter(|t| !t.is_empty()).map(|t| t.ids().kind() as u8).collect();
+    match kinds.into_iter().collect::<Vec<_>>()[..] {
+        [kind] if kind == IdType::Int as u8 => IdType::Int,
+        [kind] if kind == IdType::Uint as u8 => IdType::Uint,
+        _ => IdType::Text,
+    }
+}
+
+/// Sets what the venues files say. The first row of a venue counts, in the order of files and rows; a later one is
+/// merged if it says the same and rejected if it does not.
+fn describe(
+    venues: &mut Venues,
+    files: Vec<FileRows<Vec<VenueRow>>>,
+    keys: &[Vec<Option<u32>>],
+    report: &mut Report,
+) {
+    if files.is_empty() {
+        return;
+    }
+    venues.parent.fill(NO_KEY);
+    venues.facts.fill(VenueFacts::default());
+    let mut seen: HashMap<u32, (u32, VenueFacts)> = HashMap::new();
+    for (mut file, keys) in files.into_iter().zip(keys) {
+        for row in std::mem::take(&mut file.rows) {
+            let mut reject = |column, reason| {
+                file.rejects.push(Reject { row: row.row, column, reason });
+                file.balance.accepted -= 1;
+                file.balance.rejected += 1;
+            };
+            let Some(venue) = keys[row.venue as usize] else {
+                reject("venue_id", Reason::ForeignId);
+                continue;
+            };
+            let parent = if row.parent == NO_KEY { Some(NO_KEY) } else { keys[row.parent as usize] };
+            let Some(parent) = parent else {
+                reject("parent_venue_id", Reason::ForeignId);
+                continue;
+            };
+            match seen.get(&venue) {
+                Some(known) if *known == (parent, row.facts.clone()) => {
+                    file.balance.accepted -= 1;
+                    file.balance.merged += 1;
+                }
+                Some(_) => reject("venue_id", Reason::Contradicts),
+                None => {
+                    seen.insert(venue, (parent, row.facts.clone()));
+                    venues.parent[venue as usize] = parent;
+                    venues.facts[venue as usize] = row.facts;
+                }
+            }
+        }
+        file.rejects.sort();
+        report.rejects.extend(RejectRow::of(&file.balance, &file.rejects));
+        report.files.push(file.balance);
+    }
+}
+
+fn write(folder: &Path, feed: &Feed<'_>, current: Option<&DiskStore>, prepared: Prepared) -> Result<Report> {
+    let Prepared { persons, venues, changes, fed_files, fed_rejects, mut report } = prepared;
+    fed_files.iter().chain(&report.files).try_for_each(FileBalance::check)?;
+    let before = match current {
+        Some(current) => current.manifest().clone(),
+        None => Manifest::empty(feed.with, persons.ids().kind(), venues.ids.ids().kind()),
+    };
+    let mut next = before.clone();
+    next.visit_rules = digest(feed.rules);
+    next.directed = changes.directed || before.directed;
+    let known_persons = current.map_or(0, |c| c.persons().len());
+    if known_persons < persons.len() {
+        let bytes = format::ids_to_bytes(persons.ids(), "person_id", known_persons)?;
+        next.persons.push(write_content(folder, "persons", (persons.len() - known_persons) as u64, &bytes)?);
+    }
+    let bytes = format::venues_to_bytes(&venues)?;
+    next.venues = Some(write_content(folder, "venues", venues.ids.len() as u64, &bytes)?);
+
+    let days: BTreeSet<u32> = changes.visits.keys().chain(changes.scans.keys()).copied().collect();
+    let days: Vec<u32> = days.into_iter().collect();
+    let written: Result<BTreeMap<u32, DayFiles>> = days
+        .par_iter()
+        .map(|day| Ok((*day, write_day(folder, *day, &changes, before.days.get(day))?)))
+        .collect();
+    for (day, files) in written? {
+        if before.days.get(&day) != Some(&files) {
+            report.changed_days.push(day);
+            next.days.insert(day, files);
+        }
+    }
+
+    next.inputs.extend(fed_files.iter().cloned());
+    next.inputs.sort_by(|a, b| (&a.table, &a.file, &a.blake3).cmp(&(&b.table, &b.file, &b.blake3)));
+    if !fed_rejects.is_empty() {
+        let mut rejects = current.map_or(Ok(Vec::new()), DiskStore::rejects)?;
+        rejects.extend(fed_rejects.iter().cloned());
+        rejects.sort();
+        let bytes = format::rejects_to_bytes(&rejects)?;
+        next.rejects = Some(write_content(folder, "rejects", rejects.len() as u64, &bytes)?);
+    }
+    report.files.extend(fed_files);
+    report.rejects.extend(fed_rejects);
+    if next == before && current.is_some() {
+        return Ok(report);
+    }
+    next.version += 1;
+    next.previous = before.files().map(|f| f.path.clone()).collect();
+    report.version = Some(next.version);
+    let text = serde_json::to_string_pretty(&next).expect("a manifest is plain data");
+    publish::write_file(&folder.join("manifest.json"), text.as_bytes())?;
+    remove_orphans(folder, &next)?;
+    Ok(report)
+}
+
+fn write_day(folder: &Path, day: u32, changes: &Changes, before: Option<&DayFiles>) -> Result<DayFiles> {
+    let place = |copy: &str| format!("{copy}/day={}", crate::time::utc_day_name(day));
+    let empty = DayFiles { arrived_min: None, left_max: None, by_person: None, by_venue: None, scans: None };
+    let mut files = before.cloned().unwrap_or(empty);
+    if let Some(scans) = changes.scans.get(&day) {
+        let bytes = format::scans_to_bytes(scans)?;
+        files.scans = Some(write_content(folder, &place("scans"), scans.len() as u64, &bytes)?);
+    }
+    if let Some(visits) = changes.visits.get(&day) {
+        let extent = DayExtent::of(day, visits);
+        files.arrived_min = extent.map(|e| e.arrived_min);
+        files.left_max = extent.map(|e| e.left_max);
+        (files.by_person, files.by_venue) = (None, None);
+        if extent.is_some() {
+            let rows = visits.len() as u64;
+            let bytes = format::visits_to_bytes(visits)?;
+            files.by_person = Some(write_content(folder, &place("by_person"), rows, &bytes)?);
+            let bytes = format::visits_to_bytes(&sort_by_venue(visits))?;
+            files.by_venue = Some(write_content(folder, &place("by_venue"), rows, &bytes)?);
+        }
+    }
+    Ok(files)
+}
+
+/// Removes files that neither this version nor the one before uses.
+fn remove_orphans(folder: &Path, manifest: &Manifest) -> Result<()> {
+    let used: BTreeSet<&str> = manifest
+        .files()
+        .map(|f| f.path.as_str())
+        .chain(manifest.previous.iter().map(String::as_str))
+        .collect();
+    for copy in ["persons", "venues", "by_person", "by_venue", "scans", "rejects"] {
+        for path in publish::list(&folder.join(copy))? {
+            let inside = if path.is_dir() { publish::list(&path)? } else { vec![path] };
+            for file in inside {
+                let name = file.strip_prefix(folder).unwrap_or(&file).to_string_lossy();
+                if !used.contains(&*name) {
+                    std::fs::remove_file(&file).map_err(Error::storage(&file, "removing"))?;
+                }
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,52 @@
+//! Visits held in memory for one trace, without a store.
+
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use crate::error::Result;
+use crate::ids::IdTable;
+use crate::store::{DayExtent, Venues, VisitSource, sort_by_venue};
+use crate::visits::Visits;
+
+/// Visits made from files and kept until the process ends.
+pub struct MemoryVisits {
+    persons: IdTable,
+    venues: Venues,
+    days: Vec<DayExtent>,
+    by_person: Vec<Arc<Visits>>,
+    by_venue: Vec<Arc<Visits>>,
+}
+
+impl MemoryVisits {
+    /// Visits by day, each day sorted by person, with the tables their keys refer to.
+    pub fn new(persons: IdTable, venues: Venues, visits: impl IntoIterator<Item = (u32, Visits)>) -> Self {
+        let (mut days, mut by_person) = (Vec::new(), Vec::new());
+        for (day, visits) in visits {
+            if let Some(extent) = DayExtent::of(day, &visits) {
+                days.push(extent);
+                by_person.push(Arc::new(visits));
+            }
+        }
+        let by_venue = by_person.par_iter().map(|visits| Arc::new(sort_by_venue(visits))).collect();
+        MemoryVisits { persons, venues, days, by_person, by_venue }
+    }
+}
+
+impl VisitSource for MemoryVisits {
+    fn persons(&self) -> &IdTable {
+        &self.persons
+    }
+    fn venues(&self) -> &Venues {
+        &self.venues
+    }
+    fn days(&self) -> &[DayExtent] {
+        &self.days
+    }
+    fn by_person(&self, at: usize) -> Result<Arc<Visits>> {
+        Ok(self.by_person[at].clone())
+    }
+    fn by_venue(&self, at: usize) -> Result<Arc<Visits>> {
+        Ok(self.by_venue[at].clone())
+    }
+}

@@ -1,0 +1,148 @@
+//! Files and folders that are there whole or not at all: write beside, fsync, rename, fsync the folder.
+
+use std::fs::{File, TryLockError};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::store::manifest::DataFile;
+
+/// Prefix of everything unfinished; what is left of it by a killed process is removed by the next one.
+pub const UNFINISHED: &str = ".unfinished-";
+
+/// A folder held by this process alone until the value is dropped, or the process ends in whatever way.
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// # Errors
+    /// `conflict` if another process holds it; `storage` if it cannot be made.
+    pub fn take(folder: &Path) -> Result<Lock> {
+        create_folder(folder)?;
+        let path = folder.join("lock");
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(Error::storage(&path, "opening"))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Lock { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(Error::Conflict {
+                what: format!("{}: locked by another run", folder.display()),
+                help: "wait until it ends; a lock of a process that is gone is released by itself".into(),
+            }),
+            Err(TryLockError::Error(e)) => Err(Error::storage(&path, "locking")(e)),
+        }
+    }
+}
+
+/// Creates `folder` with its parents.
+///
+/// # Errors
+/// `storage`.
+pub fn create_folder(folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(Error::storage(folder, "creating"))
+}
+
+/// Writes `bytes` to `path` so that after a crash the file is the old one or the new one, whole.
+///
+/// # Errors
+/// `storage`; the path is then as it was.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().expect("a file has a folder");
+    create_folder(folder)?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(UNFINISHED);
+    // Temporary files are private to their owner; a published one is as readable as the umask lets it be.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(folder).map_err(Error::storage(path, "creating"))?;
+    file.write_all(bytes).map_err(Error::storage(path, "writing"))?;
+    file.as_file().sync_all().map_err(Error::storage(path, "flushing"))?;
+    file.persist(path).map_err(|e| Error::storage(path, "renaming")(e.error))?;
+    sync_folder(folder)
+}
+
+/// Writes a file named by its content below `store/folder` and returns its entry.
+///
+/// # Errors
+/// `storage`.
+pub fn write_content(store: &Path, folder: &str, rows: u64, bytes: &[u8]) -> Result<DataFile> {
+    let blake3 = blake3::hash(bytes).to_hex().to_string();
+    let path = format!("{folder}/{}.parquet", &blake3[..24]);
+    let full = store.join(&path);
+    // The same name is the same content; only a file of another length can be a broken one.
+    if std::fs::metadata(&full).map(|m| m.len()).ok() != Some(bytes.len() as u64) {
+        write_file(&full, bytes)?;
+    }
+    Ok(DataFile { path, rows, bytes: bytes.len() as u64, blake3 })
+}
+
+/// The bytes of a file named in a manifest.
+///
+/// # Errors
+/// `storage` if it cannot be read; `integrity` if it is not the file that was published.
+pub fn read_content(store: &Path, file: &DataFile) -> Result<Vec<u8>> {
+    let path = store.join(&file.path);
+    let bytes = std::fs::read(&path).map_err(Error::storage(&path, "reading"))?;
+    if blake3::hash(&bytes).to_hex().as_str() != file.blake3 {
+        return Err(Error::integrity(
+            format!("{}: its bytes are not those that were published", path.display()),
+            "restore the store from a copy, or ingest into a new one",
+        ));
+    }
+    Ok(bytes)
+}
+
+/// Renames a finished folder into place and makes the rename last.
+///
+/// # Errors
+/// `storage`.
+pub fn publish_folder(finished: &Path, place: &Path) -> Result<()> {
+    sync_folder(finished)?;
+    std::fs::rename(finished, place).map_err(Error::storage(place, "renaming into place"))?;
+    sync_folder(place.parent().expect("a published folder has a parent"))
+}
+
+/// Makes the entries of `folder` last.
+fn sync_folder(folder: &Path) -> Result<()> {
+    let open = File::open(folder).map_err(Error::storage(folder, "opening"))?;
+    open.sync_all().map_err(Error::storage(folder, "flushing"))
+}
+
+/// Removes what a killed process left unfinished below `folder`, at any depth.
+///
+/// # Errors
+/// `storage`.
+pub fn remove_unfinished(folder: &Path) -> Result<()> {
+    for path in list(folder)? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name.starts_with(UNFINISHED) {
+            let removed =
+                if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+            removed.map_err(Error::storage(&path, "removing"))?;
+        } else if path.is_dir() && !path.is_symlink() {
+            remove_unfinished(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// What is directly in `folder`, by name; nothing if it does not exist.
+///
+/// # Errors
+/// `storage`.
+pub fn list(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(Error::storage(folder, "listing"))?,
+    };
+    let mut paths = Vec::new();
+    for entry in entries {
+        paths.push(entry.map_err(Error::storage(folder, "listing"))?.path());
+    }
+    paths.sort();
+    Ok(paths)
+}
