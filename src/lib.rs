@@ -1,4 +1,5 @@
 //! ringtrace.
 pub mod error;
+pub mod generate;
 pub mod ids;
 pub mod time;
