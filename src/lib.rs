@@ -1,6 +1,7 @@
 //! ringtrace.
 pub mod config;
 pub mod error;
+pub mod generate;
 pub mod ids;
 pub mod records;
 pub mod store;
