@@ -1,0 +1,252 @@
+//! Stage 6 of 8: typed facts about persons: who is a case, where people live, what tracing found.
+
+use std::collections::HashMap;
+
+use crate::config::{Config, ContactConfig};
+use crate::error::Result;
+use crate::ids::IdTable;
+use crate::records::cases::{self, CaseRow};
+use crate::records::rejects::{FileBalance, Reason, Reject};
+use crate::records::{self, FileRows, venues, windows};
+use crate::rings::{Edge, Seeds, SourceRef, Traced, TracedPerson};
+use crate::store::VisitSource;
+use crate::store::format::RejectRow;
+use crate::time::Second;
+
+/// What the small tables say, with persons and venues as keys.
+pub struct Facts {
+    /// Person ids by key: those of the visits first, then those of cases without visits.
+    pub persons: IdTable,
+    /// The case rows that stand.
+    pub cases: Vec<CaseFact>,
+    /// Window ids by key.
+    pub window_ids: IdTable,
+    /// Exposure sites at known venues.
+    pub places: Vec<Place>,
+    /// Region by person key, where a residence is given.
+    pub residences: HashMap<u32, String>,
+    /// Where every row of those tables went.
+    pub files: Vec<FileBalance>,
+    /// Their rejected rows.
+    pub rejects: Vec<RejectRow>,
+    /// What the person who runs this should know about them.
+    pub notes: Vec<String>,
+}
+
+/// A case row with its evidence.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CaseFact {
+    /// The row, with the person's key in [`Facts::persons`].
+    pub case: CaseRow,
+    /// File it stands in.
+    pub file: String,
+    /// Row there, from 1.
+    pub row: u64,
+}
+
+/// An exposure site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Window key.
+    pub window: u32,
+    /// Venue key.
+    pub venue: u32,
+    /// Start.
+    pub from: Second,
+    /// End.
+    pub until: Second,
+}
+
+/// A fact about one person, as rules see it.
+#[derive(Clone, Copy, Debug)]
+pub enum Fact<'a> {
+    /// The person is a case.
+    Case(&'a CaseFact),
+    /// The person was exposed; with the edge that explains it.
+    Contact(&'a TracedPerson, &'a Edge),
+}
+
+impl Facts {
+    /// Reads the cases, windows and residences of `config`. With `as_of`, what was reported then or later is left out.
+    ///
+    /// # Errors
+    /// Those of reading the files.
+    pub fn read(config: &Config, visits: &dyn VisitSource, as_of: Option<Second>) -> Result<Facts> {
+        let mut facts = Facts {
+            persons: visits.persons().clone(),
+            cases: Vec::new(),
+            window_ids: IdTable::new(crate::ids::IdType::Text),
+            places: Vec::new(),
+            residences: HashMap::new(),
+            files: Vec::new(),
+            rejects: Vec::new(),
+            notes: Vec::new(),
+        };
+        if !config.table("cases").paths.is_empty() {
+            facts.read_cases(config, visits, as_of)?;
+        }
+        if !config.table("windows").paths.is_empty() {
+            facts.read_windows(config, visits)?;
+        }
+        if !config.table("residences").paths.is_empty() {
+            facts.read_residences(config)?;
+        }
+        Ok(facts)
+    }
+
+    fn read_cases(&mut self, config: &Config, visits: &dyn VisitSource, as_of: Option<Second>) -> Result<()> {
+        let table = config.table("cases");
+        let mut files = cases::read(&records::stamp("cases", table)?, table, &config.contacts)?;
+        let keys = self.persons.absorb(&files.iter().map(|f| &f.ids[0]).collect::<Vec<_>>());
+        let mut rows: Vec<(CaseFact, usize)> = Vec::new();
+        for (number, (file, keys)) in files.iter_mut().zip(keys).enumerate() {
+            for (row, mut case) in std::mem::take(&mut file.rows) {
+                match keys[case.person as usize] {
+                    Some(person) => {
+                        case.person = person;
+                        rows.push((CaseFact { case, file: file.balance.file.clone(), row }, number));
+                    }
+                    None => reject(file, row, "person_id", Reason::ForeignId),
+                }
+            }
+        }
+        rows.sort();
+        rows.dedup_by(|next, kept| {
+            let same = next.0.case == kept.0.case;
+            if same {
+                merge(&mut files[next.1]);
+            }
+            same
+        });
+        let rows: Vec<CaseFact> = rows.into_iter().map(|(fact, _)| fact).collect();
+        self.cases = cases::standing(&rows, |fact| &fact.case, as_of);
+        let unknown = self.cases.iter().filter(|c| c.case.person as usize >= visits.persons().len()).count();
+        if unknown > 0 {
+            self.notes
+                .push(format!("{unknown} of {} case rows are of persons without a visit", self.cases.len()));
+        }
+        if rows.len() > self.cases.len() {
+            let not_standing = rows.len() - self.cases.len();
+            self.notes.push(format!("{not_standing} case rows are withdrawals, withdrawn, or not yet known"));
+        }
+        self.close(files);
+        Ok(())
+    }
+
+    fn read_windows(&mut self, config: &Config, visits: &dyn VisitSource) -> Result<()> {
+        let table = config.table("windows");
+        let mut files = windows::read(&records::stamp("windows", table)?, table)?;
+        let tables: Vec<&IdTable> = files.iter().map(|f| &f.ids[windows::WINDOWS]).collect();
+        let kind = match tables
+            .iter()
+            .map(|t| t.ids().kind())
+            .reduce(|a, b| if a == b { a } else { crate::ids::IdType::Text })
+        {
+            Some(kind) => kind,
+            None => return Ok(()),
+        };
+        self.window_ids = IdTable::new(kind);
+        let keys = self.window_ids.absorb(&tables);
+        let mut rows = Vec::new();
+        for (number, (file, keys)) in files.iter_mut().zip(keys).enumerate() {
+            let venue_ids = file.ids[windows::VENUES].ids();
+            for (_, row) in &file.rows {
+                let window = keys[row.window as usize].expect("the table's type holds the ids of all files");
+                let venue = visits.venues().ids.key(venue_ids.get(row.venue as usize));
+                let venue_text = venue_ids.get(row.venue as usize).to_string();
+                rows.push(((window, venue_text, row.from, row.until), venue, number));
+            }
+        }
+        rows.sort();
+        rows.dedup_by(|next, kept| {
+            let same = next.0 == kept.0;
+            if same {
+                merge(&mut files[next.2]);
+            }
+            same
+        });
+        let unknown = rows.iter().filter(|(_, venue, _)| venue.is_none()).count();
+        if unknown > 0 {
+            self.notes.push(format!("{unknown} of {} windows are at venues no one has visited", rows.len()));
+        }
+        self.places = rows
+            .into_iter()
+            .filter_map(|((window, _, from, until), venue, _)| {
+                Some(Place { window, venue: venue?, from, until })
+            })
+            .collect();
+        self.close(files);
+        Ok(())
+    }
+
+    /// Residences of persons without visits or cases are of no use here, but their rows are accepted.
+    fn read_residences(&mut self, config: &Config) -> Result<()> {
+        let table = config.table("residences");
+        let mut files = venues::read_residences(&records::stamp("residences", table)?, table)?;
+        for file in &mut files {
+            for row in std::mem::take(&mut file.rows) {
+                let Some(person) = self.persons.key(file.ids[0].ids().get(row.person as usize)) else {
+                    continue;
+                };
+                match self.residences.get(&person) {
+                    Some(known) if *known == row.region_id => merge(file),
+                    Some(_) => reject(file, row.row, "person_id", Reason::Contradicts),
+                    None => {
+                        self.residences.insert(person, row.region_id);
+                    }
+                }
+            }
+        }
+        self.close(files);
+        Ok(())
+    }
+
+    fn close<T>(&mut self, files: Vec<FileRows<T>>) {
+        for mut file in files {
+            file.rejects.sort();
+            self.rejects.extend(RejectRow::of(&file.balance, &file.rejects));
+            self.files.push(file.balance);
+        }
+    }
+
+    /// Where tracing starts.
+    pub fn seeds(&self, rule: &ContactConfig) -> Seeds {
+        let window = |fact: &CaseFact| {
+            (fact.case.person, fact.case.window(rule).expect("rows without a window are rejected"))
+        };
+        Seeds {
+            persons: Some(self.persons.clone()),
+            cases: self.cases.iter().map(window).collect(),
+            window_ids: Some(self.window_ids.clone()),
+            places: self.places.iter().map(|p| (p.window, p.venue, (p.from, p.until))).collect(),
+        }
+    }
+
+    /// Every fact that rules can see, by person: cases as read, contacts with the edge of their best exposure.
+    pub fn all<'a>(&'a self, traced: &'a Traced) -> Vec<(u32, Fact<'a>)> {
+        let mut facts: Vec<(u32, Fact<'a>)> =
+            self.cases.iter().map(|c| (c.case.person, Fact::Case(c))).collect();
+        let mut best: HashMap<(u32, SourceRef, u32, Second), &Edge> = HashMap::new();
+        for edge in &traced.edges {
+            best.insert((edge.exposure.contact, edge.source, edge.exposure.venue, edge.exposure.from), edge);
+        }
+        for contact in &traced.contacts {
+            let key =
+                (contact.person, contact.best_source, contact.exposed.best.venue, contact.exposed.best.from);
+            let edge = best.get(&key).expect("every contact has the edge of its best exposure");
+            facts.push((contact.person, Fact::Contact(contact, edge)));
+        }
+        facts
+    }
+}
+
+fn merge<T>(file: &mut FileRows<T>) {
+    file.balance.accepted -= 1;
+    file.balance.merged += 1;
+}
+
+fn reject<T>(file: &mut FileRows<T>, row: u64, column: &'static str, reason: Reason) {
+    file.rejects.push(Reject { row, column, reason });
+    file.balance.accepted -= 1;
+    file.balance.rejected += 1;
+}

@@ -1,0 +1,9 @@
+//! Stage 8 of 8: results -> published files: tables, lists, register, changes, manifest.
+
+pub mod explain;
+pub mod lists;
+pub mod query;
+pub mod register;
+pub mod run;
+pub mod summary;
+pub mod tables;

@@ -1,0 +1,157 @@
+//! Results of tracing as Arrow tables: the columns other programs rely on.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt8Array, UInt32Array,
+};
+use arrow::datatypes::{Field, Schema};
+use parquet::basic::{Compression, ZstdLevel};
+
+use crate::contacts::pairs::Pair;
+use crate::error::Result;
+use crate::ids::{Id, IdColumn, IdTable, IdType, NO_KEY, convert};
+use crate::rings::{SourceRef, Traced};
+use crate::store::format::{properties, to_bytes};
+use crate::store::publish;
+use crate::time::Second;
+
+/// Ids by key of everything a trace names.
+#[derive(Clone, Copy)]
+pub struct Names<'a> {
+    /// Persons.
+    pub persons: &'a IdTable,
+    /// Venues.
+    pub venues: &'a IdTable,
+    /// Windows.
+    pub windows: &'a IdTable,
+}
+
+impl Names<'_> {
+    /// The source's id.
+    pub fn source(&self, source: SourceRef) -> Id<'_> {
+        match source {
+            SourceRef::Person(key) => self.persons.ids().get(key as usize),
+            SourceRef::Window(key) => self.windows.ids().get(key as usize),
+        }
+    }
+
+    /// Sources' ids as a column: of the persons' type, or text where windows have ids of another type.
+    fn source_ids(&self, sources: impl Iterator<Item = SourceRef> + Clone) -> ArrayRef {
+        let kind = self.persons.ids().kind();
+        let has_window = sources.clone().any(|s| matches!(s, SourceRef::Window(_)));
+        let mixed = has_window && self.windows.ids().kind() != kind;
+        let mut ids = IdColumn::new(if mixed { IdType::Text } else { kind });
+        let mut buffer = String::new();
+        for source in sources {
+            let id = convert(self.source(source), ids.kind(), &mut buffer);
+            ids.push(id.expect("text holds every id"));
+        }
+        ids.to_arrow(0..ids.len() as u32)
+    }
+
+    fn person_ids(&self, keys: impl Iterator<Item = u32>) -> ArrayRef {
+        self.persons.ids().to_arrow(keys)
+    }
+
+    fn venue_ids(&self, keys: impl Iterator<Item = u32>) -> ArrayRef {
+        self.venues.ids().to_arrow(keys)
+    }
+}
+
+/// Columns by name as a table; a column is nullable where it holds nulls or is text.
+pub fn table(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
+    let field = |(name, array): &(&str, ArrayRef)| Field::new(*name, array.data_type().clone(), true);
+    let schema = Schema::new(columns.iter().map(field).collect::<Vec<_>>());
+    RecordBatch::try_new(Arc::new(schema), columns.into_iter().map(|(_, array)| array).collect())
+        .expect("columns of one length")
+}
+
+/// Instants as `Timestamp(us, UTC)`, the unit every Parquet reader knows.
+pub fn instants(seconds: impl Iterator<Item = Second>) -> ArrayRef {
+    let micros = seconds.map(|s| i64::from(s) * 1_000_000);
+    Arc::new(TimestampMicrosecondArray::from_iter_values(micros).with_timezone("UTC"))
+}
+
+/// Texts as a column.
+pub fn texts<T: AsRef<str>>(cells: impl Iterator<Item = Option<T>>) -> ArrayRef {
+    Arc::new(cells.collect::<StringArray>())
+}
+
+fn source_kinds(sources: impl Iterator<Item = SourceRef>) -> ArrayRef {
+    texts(sources.map(|s| Some(if matches!(s, SourceRef::Person(_)) { "person" } else { "window" })))
+}
+
+/// `contacts.parquet`: a row a traced person, sorted by ring, then `person_id`.
+pub fn contacts(traced: &Traced, names: Names<'_>) -> RecordBatch {
+    let rows = || traced.contacts.iter();
+    let whole = |cell: fn(&crate::rings::Exposed) -> u64| -> ArrayRef {
+        Arc::new(Int64Array::from_iter_values(rows().map(|c| cell(&c.exposed) as i64)))
+    };
+    let mut columns: Vec<(&str, ArrayRef)> = vec![
+        ("person_id", names.person_ids(rows().map(|c| c.person))),
+        ("ring", Arc::new(UInt8Array::from_iter_values(rows().map(|c| c.ring)))),
+        ("first_exposed_at", instants(rows().map(|c| c.exposed.first_exposed_at))),
+        ("last_exposed_at", instants(rows().map(|c| c.exposed.last_exposed_at))),
+        ("overlap_s", whole(|e| e.overlap_s)),
+        ("observed_overlap_s", whole(|e| e.observed_overlap_s)),
+        ("exposures", Arc::new(UInt32Array::from_iter_values(rows().map(|c| c.exposed.exposures)))),
+        ("best_source_id", names.source_ids(rows().map(|c| c.best_source))),
+        ("best_venue_id", names.venue_ids(rows().map(|c| c.exposed.best.venue))),
+        ("best_source_kind", source_kinds(rows().map(|c| c.best_source))),
+    ];
+    if rows().next().is_some_and(|c| c.sources.is_some()) {
+        columns.push(("sources", Arc::new(UInt32Array::from_iter_values(rows().map(|c| c.sources.unwrap_or(0))))));
+    }
+    table(columns)
+}
+
+/// `exposures.parquet`: the edges of the traced graph, sorted by ring, contact id, start, source, venue id.
+pub fn exposures(traced: &Traced, names: Names<'_>) -> RecordBatch {
+    let rows = || traced.edges.iter();
+    let overlap = rows().map(|e| i64::from(e.exposure.until - e.exposure.from));
+    let observed = rows().map(|e| i64::from(e.exposure.observed_s));
+    table(vec![
+        ("source_id", names.source_ids(rows().map(|e| e.source))),
+        ("contact_id", names.person_ids(rows().map(|e| e.exposure.contact))),
+        ("venue_id", names.venue_ids(rows().map(|e| e.exposure.venue))),
+        ("ring", Arc::new(UInt8Array::from_iter_values(rows().map(|e| e.ring)))),
+        ("from", instants(rows().map(|e| e.exposure.from))),
+        ("until", instants(rows().map(|e| e.exposure.until))),
+        ("overlap_s", Arc::new(Int64Array::from_iter_values(overlap))),
+        ("observed_overlap_s", Arc::new(Int64Array::from_iter_values(observed))),
+        ("source_kind", source_kinds(rows().map(|e| e.source))),
+    ])
+}
+
+/// `pairs.parquet`: the whole contact graph, sorted by both ids.
+pub fn pairs(pairs: &[Pair], persons: &IdTable) -> RecordBatch {
+    let overlap = pairs.iter().map(|p| p.overlap_s as i64);
+    table(vec![
+        ("person_a", persons.ids().to_arrow(pairs.iter().map(|p| p.person_a))),
+        ("person_b", persons.ids().to_arrow(pairs.iter().map(|p| p.person_b))),
+        ("overlap_s", Arc::new(Int64Array::from_iter_values(overlap))),
+        ("exposures", Arc::new(UInt32Array::from_iter_values(pairs.iter().map(|p| p.exposures)))),
+        ("first_at", instants(pairs.iter().map(|p| p.first_at))),
+        ("last_at", instants(pairs.iter().map(|p| p.last_at))),
+    ])
+}
+
+/// Writes a table as Parquet so that the file is there whole or not at all.
+///
+/// # Errors
+/// `storage`.
+pub fn write_parquet(path: &Path, batch: &RecordBatch) -> Result<()> {
+    let level = ZstdLevel::try_new(1).expect("zstd has level 1");
+    let settings = properties().set_compression(Compression::ZSTD(level)).build();
+    publish::write_file(path, &to_bytes(batch, settings)?)
+}
+
+/// A region without a name in lists and tables.
+pub const NO_REGION: &str = "unknown";
+
+/// Keys of an id column that may lack some.
+pub fn optional_key(key: Option<u32>) -> u32 {
+    key.unwrap_or(NO_KEY)
+}
