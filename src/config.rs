@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
+use crate::schema::{check_columns, did_you_mean};
 use crate::time;
 
 /// A run's configuration, checked.
@@ -109,8 +110,8 @@ pub struct StayRule {
 pub struct ContactConfig {
     /// For categories without an entry below.
     pub other: ContactThreshold,
-    /// By category, as the venues table spells it.
-    pub by_category: BTreeMap<String, ContactThreshold>,
+    /// By category, as the venues table spells it: what differs there.
+    pub by_category: BTreeMap<String, ThresholdOverride>,
     /// How many rings to follow.
     pub rings: u8,
     /// A pair counts when its overlaps within a rolling period add up to a threshold.
@@ -134,6 +135,17 @@ pub struct ContactThreshold {
     pub exclude: bool,
 }
 
+/// What differs for one venue category; the rest is as everywhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ThresholdOverride {
+    /// Shortest overlap that counts, seconds.
+    pub min_overlap_s: Option<u32>,
+    /// How long a source's visit outlasts the source, seconds.
+    pub linger_s: Option<u32>,
+    /// Whether venues of this category make no contacts at all.
+    pub exclude: bool,
+}
+
 /// Overlaps within `period_s` must add up to `threshold_s`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cumulative {
@@ -152,31 +164,6 @@ pub enum Edges {
     /// All of every ring.
     All,
 }
-
-/// Names of the input tables and of their columns, required ones first; `*` marks a required one.
-pub const TABLES: [(&str, &[&str]); 6] = [
-    ("scans", &["person_id*", "venue_id*", "scanned_at*", "direction", "left_at"]),
-    ("visits", &["person_id*", "venue_id*", "arrived_at*", "left_at*"]),
-    ("venues", &["venue_id*", "category", "region_id", "parent_venue_id", "name"]),
-    (
-        "cases",
-        &[
-            "person_id*",
-            "status",
-            "onset_at",
-            "sampled_at",
-            "isolated_at",
-            "infectious_from",
-            "infectious_until",
-            "recovered_at",
-            "reported_at",
-            "lab_ref",
-            "reported_by",
-        ],
-    ),
-    ("windows", &["window_id*", "venue_id*", "from*", "until*", "advice"]),
-    ("residences", &["person_id*", "region_id*"]),
-];
 
 impl Default for Config {
     fn default() -> Self {
@@ -440,12 +427,12 @@ fn contact_config(section: &ContactsSection, policy: &Policy) -> Result<ContactC
     };
     let mut by_category = BTreeMap::new();
     for (category, own) in &section.by_category {
-        let threshold = ContactThreshold {
-            min_overlap_s: duration(&own.min_overlap)?.unwrap_or(other.min_overlap_s),
-            linger_s: duration(&own.linger)?.unwrap_or(other.linger_s),
+        let differs = ThresholdOverride {
+            min_overlap_s: duration(&own.min_overlap)?,
+            linger_s: duration(&own.linger)?,
             exclude: own.exclude.unwrap_or(false),
         };
-        by_category.insert(category.clone(), threshold);
+        by_category.insert(category.clone(), differs);
     }
     let rings = section.rings.unwrap_or(policy.rings);
     check_rings(rings)?;
@@ -490,34 +477,6 @@ pub fn parse_cumulative(text: &str) -> Result<Cumulative> {
         return Err(wrong());
     }
     Ok(rule)
-}
-
-/// Column names of `table`, without the marks of required ones.
-pub fn columns_of(table: &str) -> impl Iterator<Item = &'static str> {
-    let (_, columns) = TABLES.iter().find(|(name, _)| *name == table).expect("a table of TABLES");
-    columns.iter().map(|c| c.trim_end_matches('*'))
-}
-
-/// # Errors
-/// `usage` with the nearest name if one of `names` is not a column of `table`.
-pub fn check_columns<'a>(table: &str, names: impl IntoIterator<Item = &'a String>) -> Result<()> {
-    for name in names {
-        if !columns_of(table).any(|column| column == name) {
-            let help = match did_you_mean(name, columns_of(table)) {
-                Some(near) => format!("did you mean {near:?}?"),
-                None => format!("columns of {table}: {}", columns_of(table).collect::<Vec<_>>().join(", ")),
-            };
-            return Err(Error::usage(format!("table {table} has no column {name:?}"), help));
-        }
-    }
-    Ok(())
-}
-
-/// The candidate nearest to `name`, if one is near enough to be meant.
-pub fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let scored = candidates.into_iter().map(|c| (strsim::damerau_levenshtein(name, c), c));
-    let (distance, nearest) = scored.min_by_key(|(distance, _)| *distance)?;
-    (distance <= 1 + name.chars().count() / 3).then_some(nearest)
 }
 
 /// A TOML error as `file:line:column: what`, with the key that was probably meant.
@@ -578,8 +537,9 @@ mod tests {
         let config = read("policy = \"nhc-8\"\n[contacts]\nmin_overlap = \"5m\"\n[contacts.by_category.mall]\nlinger = \"10m\"")
             .unwrap();
         assert_eq!(config.contacts.lookback_s, 4 * 86_400);
-        assert_eq!(config.contacts.by_category["mall"].min_overlap_s, 300);
-        assert_eq!(config.contacts.by_category["mall"].linger_s, 600);
+        assert_eq!(config.contacts.other.min_overlap_s, 300);
+        assert_eq!(config.contacts.by_category["mall"].min_overlap_s, None);
+        assert_eq!(config.contacts.by_category["mall"].linger_s, Some(600));
         assert_eq!(read("policy = \"cdc\"").unwrap().contacts.cumulative.unwrap().threshold_s, 900);
         assert!(read("[contacts]\nrings = 0").is_err());
         assert!(read("[contacts]\ncumulative = \"15m\"").is_err());

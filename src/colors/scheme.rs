@@ -7,10 +7,10 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
-use crate::config::did_you_mean;
 use crate::error::{Error, Result};
 use crate::facts::Fact;
 use crate::records::cases::Status;
+use crate::schema::did_you_mean;
 use crate::time::{self, Second};
 
 /// The packs that come with the program.

@@ -1,8 +1,10 @@
 //! Stage 8 of 8: results -> published files: tables, lists, register, changes, manifest.
 
+pub mod csv;
 pub mod explain;
 pub mod lists;
 pub mod query;
+pub mod read;
 pub mod register;
 pub mod run;
 pub mod summary;

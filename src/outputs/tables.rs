@@ -11,7 +11,7 @@ use parquet::basic::{Compression, ZstdLevel};
 
 use crate::contacts::pairs::Pair;
 use crate::error::Result;
-use crate::ids::{Id, IdColumn, IdTable, IdType, NO_KEY, convert};
+use crate::ids::{Id, IdColumn, IdTable, IdType, convert};
 use crate::rings::{SourceRef, Traced};
 use crate::store::format::{properties, to_bytes};
 use crate::store::publish;
@@ -74,6 +74,12 @@ pub fn instants(seconds: impl Iterator<Item = Second>) -> ArrayRef {
     Arc::new(TimestampMicrosecondArray::from_iter_values(micros).with_timezone("UTC"))
 }
 
+/// As [`instants`], with nulls.
+pub fn instants_or_null(seconds: impl Iterator<Item = Option<Second>>) -> ArrayRef {
+    let micros = seconds.map(|s| s.map(|s| i64::from(s) * 1_000_000));
+    Arc::new(micros.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
+}
+
 /// Texts as a column.
 pub fn texts<T: AsRef<str>>(cells: impl Iterator<Item = Option<T>>) -> ArrayRef {
     Arc::new(cells.collect::<StringArray>())
@@ -102,7 +108,10 @@ pub fn contacts(traced: &Traced, names: Names<'_>) -> RecordBatch {
         ("best_source_kind", source_kinds(rows().map(|c| c.best_source))),
     ];
     if rows().next().is_some_and(|c| c.sources.is_some()) {
-        columns.push(("sources", Arc::new(UInt32Array::from_iter_values(rows().map(|c| c.sources.unwrap_or(0))))));
+        columns.push((
+            "sources",
+            Arc::new(UInt32Array::from_iter_values(rows().map(|c| c.sources.unwrap_or(0)))),
+        ));
     }
     table(columns)
 }
@@ -150,8 +159,3 @@ pub fn write_parquet(path: &Path, batch: &RecordBatch) -> Result<()> {
 
 /// A region without a name in lists and tables.
 pub const NO_REGION: &str = "unknown";
-
-/// Keys of an id column that may lack some.
-pub fn optional_key(key: Option<u32>) -> u32 {
-    key.unwrap_or(NO_KEY)
-}

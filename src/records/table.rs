@@ -9,11 +9,12 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::file::metadata::ParquetMetaData;
 
-use crate::config::{TableConfig, did_you_mean};
+use crate::config::TableConfig;
 use crate::error::{Error, Result};
 use crate::ids::{Id, IdTable, IdType, NO_KEY};
 use crate::records::columns::{self, BAD_KEY, Clock, Column, Kind};
 use crate::records::files::{Format, InputFile};
+use crate::schema::did_you_mean;
 
 /// What a table's columns are.
 pub struct Schema {

@@ -22,6 +22,7 @@ pub mod manifest;
 pub mod memory;
 mod merge;
 pub mod publish;
+pub mod up_to;
 
 use std::sync::Arc;
 
@@ -117,7 +118,11 @@ impl Venues {
     pub fn thresholds(&self, contacts: &ContactConfig) -> Vec<ContactThreshold> {
         let threshold = |facts: &VenueFacts| {
             let own = facts.category.as_ref().and_then(|c| contacts.by_category.get(c));
-            own.copied().unwrap_or(contacts.other)
+            own.map_or(contacts.other, |own| ContactThreshold {
+                min_overlap_s: own.min_overlap_s.unwrap_or(contacts.other.min_overlap_s),
+                linger_s: own.linger_s.unwrap_or(contacts.other.linger_s),
+                exclude: own.exclude,
+            })
         };
         self.facts.iter().map(threshold).collect()
     }

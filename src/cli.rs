@@ -1,0 +1,364 @@
+//! The command line as typed, and the checked configuration it becomes. Nothing below this file knows clap.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{self, Config, Edges, TimeUnit};
+use crate::error::{Error, Result};
+use crate::schema;
+use crate::time;
+
+/// Batch contact tracing: venue scans in, rings of contacts and health-code colors out, each with its evidence.
+#[derive(Parser)]
+#[command(version, propagate_version = true, arg_required_else_help = true, after_help = EXIT_STATUS)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Options of every command.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+const EXIT_STATUS: &str = "Exit status: 0 done or nothing to do, 1 done with rejects above the limit, 2 usage or input \
+table, 4 conflict or locked, 5 storage, 6 integrity refused, 130 interrupted.";
+
+/// Options of every command.
+#[derive(Args, Clone)]
+pub struct Common {
+    /// Threads to use; all cores without it
+    #[arg(long, global = true, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Memory the result may take, such as 8GiB; a whole graph that would need more is refused
+    #[arg(long, global = true, value_name = "SIZE", default_value = "4GiB")]
+    pub memory: bytesize::ByteSize,
+    /// Say nothing but results and errors
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Results as JSON, for programs
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// The commands.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Make a sample world and run a whole night on it; needs no argument
+    Demo {
+        /// Folder to make it in
+        #[arg(long, value_name = "DIR", default_value = "./ringtrace-demo")]
+        out: PathBuf,
+    },
+    /// Make a synthetic world with planted cases and known truth
+    Generate {
+        /// How many people
+        #[arg(long, value_name = "N", default_value_t = 100_000)]
+        people: u32,
+        /// How many days
+        #[arg(long, value_name = "N", default_value_t = 14)]
+        days: u32,
+        /// The same seed gives the same world
+        #[arg(long, default_value_t = 7)]
+        seed: u64,
+        /// First day of the world
+        #[arg(long, value_name = "YYYY-MM-DD", default_value = "2022-03-01")]
+        first_day: String,
+        /// Folder to write it to; must be empty or absent
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+    /// Add files to a visit store
+    Ingest {
+        /// Folder of the store; made if absent
+        #[arg(long, value_name = "DIR")]
+        store: Option<PathBuf>,
+        #[command(flatten)]
+        input: InputArgs,
+    },
+    /// Trace the contacts of cases once
+    Trace(Box<TraceArgs>),
+    /// The whole contact graph of a period
+    Contacts(Box<ContactsArgs>),
+    /// Run a night: ingest, trace, color, publish
+    Run {
+        /// The configuration; `ringtrace init` writes one
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// The night
+        #[arg(long, value_name = "YYYY-MM-DD")]
+        date: String,
+    },
+    /// Why a person has the color they have
+    Explain {
+        /// Folder of the night, such as runs/2022-03-14
+        #[arg(long, value_name = "DIR")]
+        run: PathBuf,
+        /// The person, written as in the input
+        #[arg(allow_hyphen_values = true)]
+        person_id: String,
+        /// Zone to show times in; the scheme's without it
+        #[arg(long, value_name = "ZONE")]
+        time_zone: Option<String>,
+    },
+    /// Ask a run's tables in SQL
+    Query {
+        /// Folder of the night
+        #[arg(long, value_name = "DIR", required_unless_present = "list")]
+        run: Option<PathBuf>,
+        /// A query that comes with ringtrace
+        #[arg(required_unless_present_any = ["sql", "list"], conflicts_with = "sql")]
+        name: Option<String>,
+        /// A query of your own
+        #[arg(long)]
+        sql: Option<String>,
+        /// List the queries that come with ringtrace
+        #[arg(long)]
+        list: bool,
+        /// The answer as CSV
+        #[arg(long, conflicts_with = "json")]
+        csv: bool,
+    },
+    /// Write a commented configuration to start from
+    Init {
+        /// File to write; must not exist
+        #[arg(long, value_name = "FILE", default_value = "ringtrace.toml")]
+        out: PathBuf,
+    },
+    /// Check that this machine and configuration can run a night
+    Doctor {
+        /// The configuration to check
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Shell completions, on standard output
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Which files to read, and how.
+#[derive(Args)]
+pub struct InputArgs {
+    /// Scans: files, folders or globs
+    #[arg(long, value_name = "PATH", num_args = 1.., conflicts_with = "visits")]
+    pub scans: Vec<String>,
+    /// Visits instead of scans: files, folders or globs
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub visits: Vec<String>,
+    /// Venues: category, region, parent, name
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub venues: Vec<String>,
+    /// Configuration; options on the command line override it
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// A column under another name: TABLE.OURS=THEIRS, such as visits.arrived_at=start_ts; repeatable
+    #[arg(long, value_name = "TABLE.OURS=THEIRS")]
+    pub map: Vec<String>,
+    /// Unit of times that are integers
+    #[arg(long, value_name = "UNIT")]
+    pub time_unit: Option<TimeUnit>,
+    /// Zone of times that carry none, such as Asia/Shanghai
+    #[arg(long, value_name = "ZONE")]
+    pub time_zone: Option<String>,
+}
+
+/// Options of `trace`.
+#[derive(Args)]
+pub struct TraceArgs {
+    /// Trace in a store
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["scans", "visits"])]
+    pub store: Option<PathBuf>,
+    #[command(flatten)]
+    pub input: InputArgs,
+    /// Cases to start from
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub cases: Vec<String>,
+    /// Exposure sites to start from
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub windows: Vec<String>,
+    /// Folder to write contacts.parquet, exposures.parquet and rejects.parquet to
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    #[command(flatten)]
+    pub rule: RuleArgs,
+    /// How many rings to follow
+    #[arg(long, value_name = "N")]
+    pub rings: Option<u8>,
+    /// How long a source's visit outlasts the source
+    #[arg(long, value_name = "TIME")]
+    pub linger: Option<String>,
+    /// Exposures to write: every one of ring 1 and the best of each deeper contact, or all
+    #[arg(long)]
+    pub edges: Option<Edges>,
+    /// Count each contact's distinct sources
+    #[arg(long)]
+    pub sources: bool,
+}
+
+/// What counts as a contact.
+#[derive(Args)]
+pub struct RuleArgs {
+    /// Shortest overlap that counts; 0 means any
+    #[arg(long, value_name = "TIME")]
+    pub min_overlap: Option<String>,
+    /// A pair counts when its overlaps within a rolling period add up, as 15m/24h
+    #[arg(long, value_name = "SUM/PERIOD", conflicts_with = "min_overlap")]
+    pub cumulative: Option<String>,
+}
+
+/// Options of `contacts`.
+#[derive(Args)]
+pub struct ContactsArgs {
+    /// Take the visits of a store
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["scans", "visits"])]
+    pub store: Option<PathBuf>,
+    #[command(flatten)]
+    pub input: InputArgs,
+    /// Start of the period
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// End of the period
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Only these venues
+    #[arg(long, value_name = "ID", num_args = 1.., allow_hyphen_values = true)]
+    pub venue: Vec<String>,
+    /// Only venues of this region
+    #[arg(long, value_name = "ID")]
+    pub region: Option<String>,
+    #[command(flatten)]
+    pub rule: RuleArgs,
+    /// Folder to write pairs.parquet to
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+impl InputArgs {
+    /// The configuration with what was typed put over it. `tables` are further tables and their paths.
+    ///
+    /// # Errors
+    /// `usage` for a wrong configuration, mapping or zone.
+    pub fn config(&self, tables: &[(&'static str, &Vec<String>)]) -> Result<Config> {
+        let mut config = match &self.config {
+            Some(path) => Config::read(path)?,
+            None => Config::default(),
+        };
+        let typed = [("scans", &self.scans), ("visits", &self.visits), ("venues", &self.venues)];
+        for (table, paths) in typed.into_iter().chain(tables.iter().copied()) {
+            if paths.is_empty() {
+                continue;
+            }
+            let section = config.tables.get_mut(table).expect("every table has a section");
+            section.paths = paths.clone();
+            section.base = PathBuf::new();
+            // What was typed takes the place of the configuration's other kind of input.
+            let other = match table {
+                "scans" => "visits",
+                "visits" => "scans",
+                _ => continue,
+            };
+            config.tables.get_mut(other).expect("every table has a section").paths.clear();
+        }
+        for map in &self.map {
+            let wrong = || {
+                Error::usage(
+                    format!("--map {map:?} is not TABLE.OURS=THEIRS"),
+                    "write --map visits.arrived_at=start_ts",
+                )
+            };
+            let (ours, theirs) = map.split_once('=').ok_or_else(wrong)?;
+            let (table, column) = ours.split_once('.').ok_or_else(wrong)?;
+            let Some(section) = config.tables.get_mut(table) else {
+                let near = schema::did_you_mean(table, schema::TABLES.map(|(name, _)| name));
+                let help = near
+                    .map_or("tables: scans, visits, venues, cases, windows, residences".into(), |n| {
+                        format!("did you mean {n:?}?")
+                    });
+                return Err(Error::usage(format!("no table is called {table:?}"), help));
+            };
+            schema::check_columns(table, [&column.to_string()])?;
+            section.columns.insert(column.into(), theirs.into());
+        }
+        let zone = self.time_zone.as_deref().map(time::zone).transpose()?;
+        for section in config.tables.values_mut() {
+            section.time_unit = self.time_unit.or(section.time_unit);
+            section.time_zone = zone.clone().or(section.time_zone.take());
+        }
+        config.time_zone = zone.or(config.time_zone);
+        Ok(config)
+    }
+}
+
+impl RuleArgs {
+    /// Puts what was typed over the configuration's rule.
+    ///
+    /// # Errors
+    /// `usage` for a text that is no duration or rule.
+    pub fn apply(&self, config: &mut Config) -> Result<()> {
+        if let Some(text) = &self.min_overlap {
+            config.contacts.other.min_overlap_s = time::parse_duration(text)?;
+            config.contacts.cumulative = None;
+        }
+        if let Some(text) = &self.cumulative {
+            config.contacts.cumulative = Some(config::parse_cumulative(text)?);
+        }
+        Ok(())
+    }
+}
+
+impl TraceArgs {
+    /// The checked configuration of this trace.
+    ///
+    /// # Errors
+    /// `usage`.
+    pub fn config(&self) -> Result<Config> {
+        let mut config = self.input.config(&[("cases", &self.cases), ("windows", &self.windows)])?;
+        self.rule.apply(&mut config)?;
+        if let Some(rings) = self.rings {
+            config::check_rings(rings)?;
+            config.contacts.rings = rings;
+        }
+        if let Some(text) = &self.linger {
+            config.contacts.other.linger_s = time::parse_duration(text)?;
+        }
+        config.contacts.edges = self.edges.unwrap_or(config.contacts.edges);
+        Ok(config)
+    }
+}
+
+impl ContactsArgs {
+    /// The checked configuration, and the period.
+    ///
+    /// # Errors
+    /// `usage`.
+    pub fn config(&self) -> Result<(Config, (time::Second, time::Second))> {
+        let mut config = self.input.config(&[])?;
+        self.rule.apply(&mut config)?;
+        let instant = |text: &Option<String>, absent| match text {
+            Some(text) => parse_instant(text, &config),
+            None => Ok(absent),
+        };
+        let period = (instant(&self.from, 0)?, instant(&self.until, time::FOREVER)?);
+        if period.0 >= period.1 {
+            return Err(Error::usage("the period is empty", "--until must be later than --from"));
+        }
+        Ok((config, period))
+    }
+}
+
+fn parse_instant(text: &str, config: &Config) -> Result<time::Second> {
+    let form = "write 2022-03-01T08:00:00+08:00, or give --time-zone";
+    match time::parse_instant(text, config.time_zone.as_ref()) {
+        Ok(Some(seconds)) if (0..=i64::from(time::FOREVER)).contains(&seconds) => Ok(seconds as time::Second),
+        Ok(Some(_)) => Err(Error::usage(format!("{text:?} is before 1970 or after 2106"), form)),
+        Ok(None) => Err(Error::usage(format!("{text:?} has no time zone"), form)),
+        Err(()) => Err(Error::usage(format!("{text:?} is not a time"), form)),
+    }
+}
+
+/// The folder a configuration's relative paths start from.
+pub fn base_of(config: &Path) -> &Path {
+    config.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}

@@ -1,0 +1,346 @@
+//! What each command does, in terms of the stages; and what it prints.
+
+mod doctor;
+
+use std::path::Path;
+
+use clap::CommandFactory;
+use serde_json::json;
+
+use crate::cli::{Cli, Command, Common, ContactsArgs, TraceArgs, base_of};
+use crate::colors::Scheme;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::generate::{self, WorldSpec};
+use crate::outputs::query::{self, Answer, Named};
+use crate::outputs::read::{Run, id_at};
+use crate::outputs::run::Balance;
+use crate::outputs::summary::{self, n};
+use crate::outputs::{csv, explain};
+use crate::pipeline::{self, From, Night, Selection};
+use crate::progress::Screen;
+use crate::store::ingest;
+use crate::store::publish;
+use crate::time;
+
+/// How a command ended that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done, or nothing to do.
+    Done,
+    /// Done, with more rejects than the limit.
+    ManyRejects,
+}
+
+/// Runs what was typed.
+///
+/// # Errors
+/// Those of the command.
+pub fn execute(cli: Cli) -> Result<Outcome> {
+    let common = cli.common;
+    if let Some(threads) = common.threads {
+        if threads == 0 {
+            return Err(Error::usage("--threads is 0", "give at least 1"));
+        }
+        // Fails only if a pool exists already, and nothing has run yet.
+        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+    }
+    let screen = Screen::new(common.quiet);
+    match cli.command {
+        Command::Demo { out } => demo(&out, &common, &screen),
+        Command::Generate { people, days, seed, first_day, out } => {
+            let date = time::parse_date(&first_day)?;
+            let first_day = (date - jiff::civil::Date::constant(1970, 1, 1)).get_days();
+            let first_day = u32::try_from(first_day)
+                .map_err(|_| Error::usage(format!("{date} is before 1970"), "choose a later first day"))?;
+            let world = generate::write(&WorldSpec { people, days, seed, first_day }, &out)?;
+            say(
+                &common,
+                || {
+                    format!(
+                        "{} scans of {} people at {} venues, {} cases, {} planted contacts\n  {}\n  next: ringtrace run --config {} --date {}",
+                        n(world.scans),
+                        n(world.people),
+                        n(world.venues),
+                        world.cases,
+                        world.planted,
+                        out.display(),
+                        out.join("ringtrace.toml").display(),
+                        date.saturating_add(jiff::Span::new().days(i64::from(days) - 1)),
+                    )
+                },
+                || json!({"people": world.people, "venues": world.venues, "scans": world.scans, "cases": world.cases, "planted": world.planted, "files": world.files}),
+            );
+            Ok(Outcome::Done)
+        }
+        Command::Ingest { store, input } => {
+            let config = input.config(&[])?;
+            let folder = store.unwrap_or_else(|| config.store.clone());
+            let report = ingest::ingest(&folder, &pipeline::feed(&config)?)?;
+            let balance = Balance::of(&report.files)?;
+            for file in &report.changed_files {
+                eprintln!(
+                    "note: {file} was delivered again with other content; rows it no longer holds stay in the store"
+                );
+            }
+            say(
+                &common,
+                || {
+                    format!(
+                        "{}\n{}\n  {}",
+                        pipeline::ingest_words(&report),
+                        balance_words(&balance),
+                        folder.display()
+                    )
+                },
+                || json!({"store": folder, "version": report.version, "files": report.files, "known_files": report.known_files, "changed_files": report.changed_files, "changed_days": report.changed_days.iter().map(|d| time::utc_day_name(*d)).collect::<Vec<_>>(), "balance": balance}),
+            );
+            Ok(outcome(&balance, &config))
+        }
+        Command::Trace(args) => trace(&args, &common, &screen),
+        Command::Contacts(args) => contacts(&args, &common, &screen),
+        Command::Run { config: path, date } => {
+            let config = Config::read(&path)?;
+            let night = pipeline::night(&config, base_of(&path), time::parse_date(&date)?, &screen)?;
+            print_night(&night, &common);
+            Ok(outcome(&night.record.balance, &config))
+        }
+        Command::Explain { run, person_id, time_zone } => {
+            let run = Run::open(&run)?;
+            let scheme = Scheme::load(&run.record.identity.scheme.id, Path::new("."))?;
+            let zone = time_zone.as_deref().map(time::zone).transpose()?.unwrap_or(scheme.time_zone.clone());
+            let explanation = explain::gather(&run, &person_id, &scheme)?;
+            say(&common, || explanation.words(&scheme, &zone), || explanation.json());
+            Ok(Outcome::Done)
+        }
+        Command::Query { run, name, sql, list, csv } => {
+            if list {
+                let lines: Vec<String> =
+                    query::NAMED.iter().map(|q| format!("{:<18}{}", q.name, q.about())).collect();
+                let named: Vec<_> = query::NAMED
+                    .iter()
+                    .map(|q| json!({"name": q.name, "about": q.about(), "sql": q.sql}))
+                    .collect();
+                say(&common, || lines.join("\n"), || json!(named));
+                return Ok(Outcome::Done);
+            }
+            let run = Run::open(&run.expect("clap asks for it"))?;
+            let sql = match (&sql, &name) {
+                (Some(sql), _) => sql.as_str(),
+                (None, Some(name)) => Named::find(name)?.sql,
+                (None, None) => unreachable!("clap asks for one"),
+            };
+            print_answer(&query::run(&run, sql)?, csv, &common)
+        }
+        Command::Init { out } => {
+            if out.exists() {
+                return Err(Error::Conflict {
+                    what: format!("{}: is there already", out.display()),
+                    help: "choose another name with --out, or move it away".into(),
+                });
+            }
+            publish::write_file(
+                &std::path::absolute(&out).map_err(Error::storage(&out, "finding"))?,
+                TEMPLATE.as_bytes(),
+            )?;
+            say(
+                &common,
+                || {
+                    format!(
+                        "{} written; fill in [scans], [cases] and time_zone, then: ringtrace doctor --config {}",
+                        out.display(),
+                        out.display()
+                    )
+                },
+                || json!({"config": out}),
+            );
+            Ok(Outcome::Done)
+        }
+        Command::Doctor { config } => doctor::run(config.as_deref(), &common),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "ringtrace", &mut std::io::stdout());
+            Ok(Outcome::Done)
+        }
+    }
+}
+
+/// A configuration that shows every key with its default.
+pub const TEMPLATE: &str = include_str!("template.toml");
+
+/// Prints a result for a person or for a program. A reader that has gone away (`| head`) is no error.
+fn say(common: &Common, words: impl FnOnce() -> String, json: impl FnOnce() -> serde_json::Value) {
+    use std::io::Write;
+    let text = if common.json {
+        serde_json::to_string_pretty(&json()).expect("a value is plain data")
+    } else {
+        words()
+    };
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+fn outcome(balance: &Balance, config: &Config) -> Outcome {
+    if balance.rejects_exceed(config.rejects_max_percent) { Outcome::ManyRejects } else { Outcome::Done }
+}
+
+fn balance_words(b: &Balance) -> String {
+    format!(
+        "{} rows = {} accepted + {} merged + {} rejected",
+        n(b.rows),
+        n(b.accepted),
+        n(b.merged),
+        n(b.rejected)
+    )
+}
+
+/// The demo's world: large enough for two rings and a crowd, small enough for a first minute.
+const DEMO: WorldSpec = WorldSpec { people: 20_000, days: 14, seed: 7, first_day: 19_052 };
+
+fn demo(out: &Path, common: &Common, screen: &Screen) -> Result<Outcome> {
+    let config_path = out.join("ringtrace.toml");
+    if !config_path.exists() {
+        let occupied = !publish::list(out)?.is_empty();
+        if occupied {
+            return Err(Error::Conflict {
+                what: format!("{}: is not empty and not a demo", out.display()),
+                help: "choose another folder with --out".into(),
+            });
+        }
+        crate::pipeline::Progress::begin(screen, "a sample world");
+        let place = std::path::absolute(out).map_err(Error::storage(out, "finding"))?;
+        let name = place.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let work = place.with_file_name(format!("{}{name}", publish::UNFINISHED));
+        if work.exists() {
+            std::fs::remove_dir_all(&work).map_err(Error::storage(&work, "removing"))?;
+        }
+        let world = generate::write(&DEMO, &work)?;
+        if place.exists() {
+            std::fs::remove_dir(&place).map_err(Error::storage(&place, "replacing"))?;
+        }
+        publish::publish_folder(&work, &place)?;
+        crate::pipeline::Progress::end(
+            screen,
+            &format!("{} scans of {} people", n(world.scans), n(world.people)),
+        );
+    }
+    let config = Config::read(&config_path)?;
+    let date = time::parse_date(&time::utc_day_name(DEMO.first_day + DEMO.days - 1))?;
+    let night = pipeline::night(&config, out, date, screen)?;
+    print_night(&night, common);
+    if !common.json {
+        print_next(&night.folder)?;
+    }
+    Ok(outcome(&night.record.balance, &config))
+}
+
+/// Commands to go on with, about a close and a secondary contact of the demo.
+fn print_next(folder: &Path) -> Result<()> {
+    let contacts = Run::open(folder)?.table("contacts")?;
+    println!("\n  next:");
+    for ring in ["1", "2"] {
+        if let Some(row) = contacts.rows_where("ring", ring)?.first() {
+            let person = id_at(contacts.column("person_id")?, *row);
+            println!("    ringtrace explain --run {} {person}", folder.display());
+        }
+    }
+    println!("    ringtrace query --run {} venue-hotspots", folder.display());
+    println!("  (ringtrace is `cargo run --release --` here, or target/release/ringtrace)");
+    Ok(())
+}
+
+fn print_night(night: &Night, common: &Common) {
+    let words = || {
+        let text = summary::text(&night.record, &night.scheme, &night.folder);
+        if night.known {
+            format!("{text}\n\n  Published before from the same inputs: nothing was done.")
+        } else {
+            text
+        }
+    };
+    let json = || {
+        json!({"status": if night.known { "unchanged" } else { "published" }, "folder": night.folder, "date": night.record.date,
+            "counts": night.record.counts, "balance": night.record.balance, "notes": night.record.notes})
+    };
+    say(common, words, json);
+}
+
+fn trace(args: &TraceArgs, common: &Common, screen: &Screen) -> Result<Outcome> {
+    let config = args.config()?;
+    let from = args.store.as_deref().map_or(From::Files, From::Store);
+    let trace = pipeline::trace(&config, &from, args.sources, &args.out, screen)?;
+    let words = || {
+        let mut lines =
+            vec![format!("{} cases, {} exposure sites", n(trace.counts.cases), n(trace.counts.windows))];
+        for (at, persons) in trace.counts.rings.iter().enumerate() {
+            lines.push(format!("ring {}: {} persons", at + 1, n(*persons)));
+        }
+        if trace.counts.rings.is_empty() {
+            lines.push("no one was exposed".into());
+        }
+        lines.push(balance_words(&trace.balance));
+        lines.extend(trace.notes.iter().map(|note| format!("note: {note}")));
+        lines.push(format!("  {}", args.out.display()));
+        lines.join("\n")
+    };
+    let json =
+        || json!({"out": args.out, "counts": trace.counts, "balance": trace.balance, "notes": trace.notes});
+    say(common, words, json);
+    Ok(outcome(&trace.balance, &config))
+}
+
+fn contacts(args: &ContactsArgs, common: &Common, screen: &Screen) -> Result<Outcome> {
+    let (config, period) = args.config()?;
+    let from = args.store.as_deref().map_or(From::Files, From::Store);
+    let selection = Selection {
+        period,
+        venues: args.venue.clone(),
+        region: args.region.clone(),
+        memory: common.memory.as_u64(),
+    };
+    let (pairs, balance) = pipeline::contacts(&config, &from, &selection, &args.out, screen)?;
+    let seconds: u64 = pairs.iter().map(|p| p.overlap_s).sum();
+    let exposures: u64 = pairs.iter().map(|p| u64::from(p.exposures)).sum();
+    say(
+        common,
+        || {
+            format!(
+                "{} pairs, {} overlaps, {} together\n  {}",
+                n(pairs.len() as u64),
+                n(exposures),
+                time::format_duration(seconds),
+                args.out.join("pairs.parquet").display()
+            )
+        },
+        || json!({"out": args.out, "pairs": pairs.len(), "exposures": exposures, "overlap_s": seconds, "balance": balance}),
+    );
+    Ok(outcome(&balance, &config))
+}
+
+fn print_answer(answer: &Answer, as_csv: bool, common: &Common) -> Result<Outcome> {
+    if as_csv {
+        let mut writer = ::csv::Writer::from_writer(std::io::stdout());
+        let cell = |cell: &Option<String>| cell.as_deref().map(csv::safe_unless_number).unwrap_or_default();
+        // A reader that has gone away is no error.
+        let _ = writer.write_record(&answer.columns);
+        for row in &answer.rows {
+            let _ = writer.write_record(row.iter().map(cell));
+        }
+        let _ = writer.flush();
+        return Ok(Outcome::Done);
+    }
+    let words = || {
+        let mut table = comfy_table::Table::new();
+        table.load_style(comfy_table::presets::NOTHING).set_header(&answer.columns);
+        for row in &answer.rows {
+            table.add_row(row.iter().map(|c| c.as_deref().unwrap_or("")));
+        }
+        format!("{table}\n({} rows)", answer.rows.len())
+    };
+    let json = || {
+        let object = |row: &Vec<Option<String>>| -> serde_json::Map<String, serde_json::Value> {
+            answer.columns.iter().cloned().zip(row.iter().map(|c| json!(c))).collect()
+        };
+        json!(answer.rows.iter().map(object).collect::<Vec<_>>())
+    };
+    say(common, words, json);
+    Ok(Outcome::Done)
+}

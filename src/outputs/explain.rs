@@ -1,0 +1,240 @@
+//! One person's color in words: every reason, what it rests on, the way back to a case, and what it does not say.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+
+use crate::colors::Scheme;
+use crate::contacts::graph::{Link, chain_to_case};
+use crate::error::Result;
+use crate::outputs::read::{Run, Table};
+use crate::time::{Second, format_duration, format_local, format_utc};
+
+/// One exposure with its names.
+struct Step {
+    source: String,
+    is_window: bool,
+    contact: String,
+    venue: String,
+    from: Second,
+    until: Second,
+    overlap_s: u64,
+    observed_s: u64,
+    ring: String,
+}
+
+/// Why one person has the color they have.
+pub struct Explanation {
+    person: String,
+    date: String,
+    color: String,
+    register: Option<HashMap<&'static str, String>>,
+    reasons: Vec<HashMap<&'static str, String>>,
+    contact: Option<HashMap<&'static str, String>>,
+    chain: Vec<Step>,
+    cases: HashMap<String, String>,
+}
+
+const REGISTER: [&str; 7] =
+    ["rule_id", "reasons", "since", "until", "next_due", "region_id", "color_without"];
+const EVIDENCE: [&str; 14] = [
+    "rule_id",
+    "color",
+    "fact",
+    "ring",
+    "source_id",
+    "source_kind",
+    "venue_id",
+    "from",
+    "until",
+    "overlap_s",
+    "input_file",
+    "input_row",
+    "holds_since",
+    "holds_until",
+];
+const CONTACT: [&str; 6] =
+    ["ring", "first_exposed_at", "last_exposed_at", "overlap_s", "observed_overlap_s", "exposures"];
+
+/// Gathers what a run says of a person. A person the run says nothing of is green.
+///
+/// # Errors
+/// Those of reading the run.
+pub fn gather(run: &Run, person: &str, scheme: &Scheme) -> Result<Explanation> {
+    let colors = run.table("colors")?;
+    let evidence = run.table("evidence")?;
+    let contacts = run.table("contacts")?;
+    let exposures = run.table("exposures")?;
+    let register_row = colors.rows_where("person_id", person)?.first().copied();
+    let color = register_row.map(|row| colors.text("color", row)).transpose()?.flatten();
+    let contact_row = contacts.rows_where("person_id", person)?.first().copied();
+    let own: Vec<usize> = evidence.rows_where("person_id", person)?;
+    let mut cases = HashMap::new();
+    for row in evidence.rows_where("fact", "case")? {
+        let text = |name| evidence.text(name, row).map(Option::unwrap_or_default);
+        cases.insert(text("person_id")?, format!("{} row {}", text("input_file")?, text("input_row")?));
+    }
+    Ok(Explanation {
+        person: person.to_string(),
+        date: run.record.date.clone(),
+        color: color.unwrap_or_else(|| scheme.healthy().to_string()),
+        register: register_row.map(|row| cells(&colors, row, &REGISTER)).transpose()?,
+        reasons: own.into_iter().map(|row| cells(&evidence, row, &EVIDENCE)).collect::<Result<_>>()?,
+        contact: contact_row.map(|row| cells(&contacts, row, &CONTACT)).transpose()?,
+        chain: if contact_row.is_some() { chain(&exposures, person)? } else { Vec::new() },
+        cases,
+    })
+}
+
+fn cells(table: &Table, row: usize, names: &[&'static str]) -> Result<HashMap<&'static str, String>> {
+    names.iter().map(|name| Ok((*name, table.text(name, row)?.unwrap_or_default()))).collect()
+}
+
+/// The exposures that lead from the person back to a case or an exposure site, the person's own first.
+fn chain(exposures: &Table, person: &str) -> Result<Vec<Step>> {
+    let text = |name: &str, row: usize| exposures.text(name, row).map(Option::unwrap_or_default);
+    let second = |name: &str, row: usize| -> Result<Second> {
+        let at = text(name, row)?.parse::<jiff::Timestamp>().map(|t| t.as_second());
+        Ok(at.unwrap_or(0).clamp(0, i64::from(u32::MAX)) as Second)
+    };
+    let mut numbers: HashMap<String, u32> = HashMap::new();
+    let mut number = |name: String| {
+        let next = numbers.len() as u32;
+        *numbers.entry(name).or_insert(next)
+    };
+    let start = number(format!("person {person}"));
+    let mut links = Vec::with_capacity(exposures.len());
+    for row in 0..exposures.len() {
+        links.push(Link {
+            source: number(format!("{} {}", text("source_kind", row)?, text("source_id", row)?)),
+            contact: number(format!("person {}", text("contact_id", row)?)),
+            from: second("from", row)?,
+            until: second("until", row)?,
+        });
+    }
+    let step = |row: usize| {
+        Ok(Step {
+            source: text("source_id", row)?,
+            is_window: text("source_kind", row)? == "window",
+            contact: text("contact_id", row)?,
+            venue: text("venue_id", row)?,
+            from: links[row].from,
+            until: links[row].until,
+            overlap_s: text("overlap_s", row)?.parse().unwrap_or(0),
+            observed_s: text("observed_overlap_s", row)?.parse().unwrap_or(0),
+            ring: text("ring", row)?,
+        })
+    };
+    chain_to_case(&links, start).into_iter().map(step).collect()
+}
+
+impl Explanation {
+    /// In words, with times in `zone`.
+    pub fn words(&self, scheme: &Scheme, zone: &TimeZone) -> String {
+        let mut text = String::new();
+        self.write(&mut text, scheme, zone).expect("writing to a String does not fail");
+        text
+    }
+
+    fn write(&self, out: &mut String, scheme: &Scheme, zone: &TimeZone) -> std::fmt::Result {
+        writeln!(
+            out,
+            "Person {} on {}: {} ({})",
+            self.person,
+            self.date,
+            self.color.to_uppercase(),
+            scheme.name.en
+        )?;
+        let Some(register) = &self.register else {
+            writeln!(out, "\nNo fact of this run colors this person.")?;
+            if let Some(contact) = &self.contact {
+                let ring = &contact["ring"];
+                writeln!(out, "Traced in ring {ring}, but no rule of the scheme holds for it on this date:")?;
+                return self.write_chain(out, zone);
+            }
+            return writeln!(out, "Not traced: no exposure within the rings followed.");
+        };
+        let or = |text: &str, other: &str| if text.is_empty() { other.to_string() } else { text.to_string() };
+        writeln!(out, "  since       {}", register["since"])?;
+        writeln!(
+            out,
+            "  free from   {}",
+            or(&register["until"], "open: ends with a fact still to come, such as recovery")
+        )?;
+        writeln!(out, "  next due    {}", or(&register["next_due"], "nothing dated"))?;
+        writeln!(out, "  region      {}", register["region_id"])?;
+        writeln!(out, "  without the first reason: {}", register["color_without"])?;
+        writeln!(out, "\nWhy")?;
+        for (at, reason) in self.reasons.iter().enumerate() {
+            let rule = scheme.rule(&reason["rule_id"]);
+            let basis = rule.map_or(("", ""), |r| (r.basis.en.as_str(), r.basis.zh.as_str()));
+            let until = or(&reason["holds_until"], "further notice");
+            writeln!(out, "  {}. {} {} / {}", at + 1, reason["rule_id"], basis.0, basis.1)?;
+            writeln!(out, "     {} from {} until {until}", reason["color"], reason["holds_since"])?;
+            if reason["fact"] == "case" {
+                writeln!(out, "     evidence: {} row {}", reason["input_file"], reason["input_row"])?;
+            }
+        }
+        self.write_chain(out, zone)
+    }
+
+    fn write_chain(&self, out: &mut String, zone: &TimeZone) -> std::fmt::Result {
+        if self.chain.is_empty() {
+            return Ok(());
+        }
+        if let Some(contact) = &self.contact {
+            let seconds = |name: &str| format_duration(contact[name].parse().unwrap_or(0));
+            writeln!(
+                out,
+                "\nExposures: {}, {} together, {} of it observed; first {}, last {}",
+                contact["exposures"],
+                seconds("overlap_s"),
+                seconds("observed_overlap_s"),
+                contact["first_exposed_at"],
+                contact["last_exposed_at"]
+            )?;
+        }
+        writeln!(out, "\nThe way back to a source ({})", zone.iana_name().unwrap_or("UTC"))?;
+        for step in &self.chain {
+            let source = match (&self.cases.get(&step.source), step.is_window) {
+                (_, true) => format!("exposure site {}", step.source),
+                (Some(row), _) => format!("{} (case: {row})", step.source),
+                (None, _) => step.source.clone(),
+            };
+            writeln!(
+                out,
+                "  {} (ring {}) met {source}\n    at {} from {} to {}: {}, {} observed",
+                step.contact,
+                step.ring,
+                step.venue,
+                format_local(step.from, zone),
+                format_local(step.until, zone),
+                format_duration(step.overlap_s),
+                format_duration(step.observed_s),
+            )?;
+        }
+        writeln!(
+            out,
+            "\nA shared venue is not a meeting: scans show presence, not distance. Time that is not observed is\ninferred from the venue's default stay."
+        )
+    }
+
+    /// For programs.
+    pub fn json(&self) -> Value {
+        let step = |s: &Step| {
+            json!({
+                "source_id": s.source, "source_kind": if s.is_window { "window" } else { "person" },
+                "contact_id": s.contact, "venue_id": s.venue, "ring": s.ring.parse::<u8>().unwrap_or(0),
+                "from": format_utc(s.from), "until": format_utc(s.until),
+                "overlap_s": s.overlap_s, "observed_overlap_s": s.observed_s,
+            })
+        };
+        json!({
+            "person_id": self.person, "date": self.date, "color": self.color,
+            "register": self.register, "reasons": self.reasons, "contact": self.contact,
+            "chain": self.chain.iter().map(step).collect::<Vec<_>>(),
+        })
+    }
+}

@@ -1,0 +1,140 @@
+//! Published tables read back: by `explain`, `query` and the next night.
+
+use std::path::Path;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{DataType, Int64Type, Schema, UInt64Type};
+
+use crate::error::{Error, Result};
+use crate::ids::{Id, IdType};
+use crate::outputs::csv::plain;
+use crate::outputs::run::RunRecord;
+use crate::store::format::from_bytes;
+
+/// A published run's folder with its record.
+pub struct Run {
+    folder: std::path::PathBuf,
+    /// What `run.json` says.
+    pub record: RunRecord,
+}
+
+impl Run {
+    /// The run in `folder`.
+    ///
+    /// # Errors
+    /// `usage` if there is none; `integrity` if its record does not read.
+    pub fn open(folder: &Path) -> Result<Run> {
+        let path = folder.join("run.json");
+        let text = match std::fs::read_to_string(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Error::usage(
+                    format!("{}: no published run here", folder.display()),
+                    "give the folder of one night, such as runs/2022-03-14",
+                ));
+            }
+            other => other.map_err(Error::storage(&path, "reading"))?,
+        };
+        let record = serde_json::from_str(&text).map_err(|e| {
+            Error::integrity(
+                format!("{}: not a run record: {e}", path.display()),
+                "restore the run from a copy",
+            )
+        })?;
+        Ok(Run { folder: folder.into(), record })
+    }
+
+    /// The names of its tables.
+    pub fn tables(&self) -> impl Iterator<Item = &str> {
+        self.record.outputs.iter().filter_map(|o| o.path.strip_suffix(".parquet"))
+    }
+
+    /// One of its tables.
+    ///
+    /// # Errors
+    /// `integrity` if it is not the file that was published; `storage`.
+    pub fn table(&self, name: &str) -> Result<Table> {
+        let file = format!("{name}.parquet");
+        let output = self.record.outputs.iter().find(|o| o.path == file).ok_or_else(|| {
+            let names: Vec<&str> = self.tables().collect();
+            Error::usage(format!("this run has no table {name:?}"), format!("tables: {}", names.join(", ")))
+        })?;
+        let path = self.folder.join(&file);
+        let bytes = std::fs::read(&path).map_err(Error::storage(&path, "reading"))?;
+        if blake3::hash(&bytes).to_hex().as_str() != output.blake3 {
+            return Err(Error::integrity(
+                format!("{}: its bytes are not those that were published", path.display()),
+                "restore the run from a copy",
+            ));
+        }
+        let batches = from_bytes(bytes, &file)?;
+        let schema = batches.first().map_or_else(|| Schema::empty().into(), |b| b.schema());
+        let batch = concat_batches(&schema, &batches).map_err(|e| Error::damaged(&file, e))?;
+        Ok(Table { batch, name: file })
+    }
+}
+
+/// A table read back.
+pub struct Table {
+    /// Its rows.
+    pub batch: RecordBatch,
+    name: String,
+}
+
+impl Table {
+    /// How many rows.
+    pub fn len(&self) -> usize {
+        self.batch.num_rows()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The column of that name; an empty table may have none.
+    ///
+    /// # Errors
+    /// `damaged` if there is none.
+    pub fn column(&self, name: &str) -> Result<&ArrayRef> {
+        self.batch.column_by_name(name).ok_or_else(|| Error::damaged(&self.name, format!("no column {name}")))
+    }
+
+    /// A cell as text; `None` for null.
+    ///
+    /// # Errors
+    /// `damaged` if there is no such column.
+    pub fn text(&self, name: &str, row: usize) -> Result<Option<String>> {
+        Ok(plain(self.column(name)?, row))
+    }
+
+    /// The rows whose cell reads `text`.
+    ///
+    /// # Errors
+    /// `damaged` if there is no such column.
+    pub fn rows_where(&self, name: &str, text: &str) -> Result<Vec<usize>> {
+        if self.is_empty() {
+            return Ok(Vec::new());
+        }
+        let column = self.column(name)?;
+        Ok((0..self.len()).filter(|row| plain(column, *row).as_deref() == Some(text)).collect())
+    }
+}
+
+/// The id at `row` of an id column.
+pub fn id_at(column: &ArrayRef, row: usize) -> Id<'_> {
+    match column.data_type() {
+        DataType::Int64 => Id::Int(column.as_primitive::<Int64Type>().value(row)),
+        DataType::UInt64 => Id::Uint(column.as_primitive::<UInt64Type>().value(row)),
+        _ => Id::Text(column.as_string::<i32>().value(row)),
+    }
+}
+
+/// The type of an id column.
+pub fn id_type(column: &ArrayRef) -> IdType {
+    match column.data_type() {
+        DataType::Int64 => IdType::Int,
+        DataType::UInt64 => IdType::Uint,
+        _ => IdType::Text,
+    }
+}

@@ -1,0 +1,262 @@
+//! The register: everyone who is not green, why, since when, until when; and the evidence for every reason.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch, UInt8Array, UInt64Array};
+use jiff::civil::Date;
+
+use crate::colors::changes::{self, Entry};
+use crate::colors::{Colored, Reason, Scheme};
+use crate::error::{Error, Result};
+use crate::facts::{Fact, Facts};
+use crate::ids::{Id, IdColumn, IdType, convert};
+use crate::outputs::tables::{NO_REGION, Names, instants_or_null, table, texts};
+use crate::rings::SourceRef;
+use crate::store::Venues;
+
+/// Tonight's register, ready to be written.
+pub struct Register<'a> {
+    /// Everyone colored, in the order of their ids.
+    pub rows: Vec<Colored<'a>>,
+    /// Region of each row's person.
+    pub regions: Vec<String>,
+}
+
+impl<'a> Register<'a> {
+    /// Puts the colored in the order of their ids and finds their regions: the residence; without one, the region of
+    /// the venue where the first reason arose.
+    pub fn new(mut colored: Vec<Colored<'a>>, facts: &Facts, venues: &Venues) -> Register<'a> {
+        let ids = facts.persons.ids();
+        colored.sort_by(|a, b| ids.get(a.person as usize).cmp(&ids.get(b.person as usize)));
+        let region = |row: &Colored<'_>| {
+            let of_venue = || match &row.reasons[0].fact {
+                Fact::Contact(contact, _) => {
+                    venues.facts[contact.exposed.best.venue as usize].region_id.as_ref()
+                }
+                Fact::Case(_) => None,
+            };
+            facts.residences.get(&row.person).or_else(of_venue).map_or(NO_REGION, String::as_str).to_string()
+        };
+        let regions = colored.iter().map(region).collect();
+        Register { rows: colored, regions }
+    }
+
+    /// `colors.parquet`, sorted by `person_id`.
+    ///
+    /// `person_id, color, rule_id, reasons, since, until, next_due, region_id, color_without, basis_en, basis_zh`:
+    /// `until` is the first day without the color, null while it is open-ended; `color_without` is the color that
+    /// would remain if the first reason fell.
+    pub fn table(&self, scheme: &Scheme, names: Names<'_>) -> RecordBatch {
+        let first = || self.rows.iter().map(|row| &row.reasons[0]);
+        let rule = |reason: &Reason<'_>| scheme.rules[reason.rule].clone();
+        let without = self.rows.iter().map(|row| color_without(row, scheme));
+        table(vec![
+            ("person_id", names.persons.ids().to_arrow(self.rows.iter().map(|row| row.person))),
+            ("color", texts(first().map(|r| Some(&scheme.severity[r.rank])))),
+            ("rule_id", texts(first().map(|r| Some(rule(r).id)))),
+            ("reasons", texts(self.rows.iter().map(|row| Some(rule_ids(row, scheme))))),
+            ("since", dates(first().map(|r| Some(r.effect.since)))),
+            ("until", dates(first().map(|r| r.effect.until))),
+            ("next_due", dates(first().map(|r| r.effect.next_due))),
+            ("region_id", texts(self.regions.iter().map(Some))),
+            ("color_without", texts(without.map(Some))),
+            ("basis_en", texts(first().map(|r| Some(rule(r).basis.en)))),
+            ("basis_zh", texts(first().map(|r| Some(rule(r).basis.zh)))),
+        ])
+    }
+
+    /// `evidence.parquet`: a row for every reason of every row of the register, in its order.
+    ///
+    /// A contact's evidence is its best exposure; a case's is the row of the input that says so.
+    pub fn evidence(&self, scheme: &Scheme, names: Names<'_>) -> RecordBatch {
+        let rows: Vec<(&Colored<'_>, &Reason<'_>)> =
+            self.rows.iter().flat_map(|row| row.reasons.iter().map(move |reason| (row, reason))).collect();
+        let edge = |reason: &Reason<'a>| match reason.fact {
+            Fact::Contact(_, edge) => Some(edge),
+            Fact::Case(_) => None,
+        };
+        let case = |reason: &Reason<'a>| match reason.fact {
+            Fact::Case(case) => Some(case),
+            Fact::Contact(..) => None,
+        };
+        let edges = || rows.iter().map(|(_, reason)| edge(reason));
+        let source_kind = |source| if matches!(source, SourceRef::Person(_)) { "person" } else { "window" };
+        let venue = |key: u32| names.venues.ids().get(key as usize).to_string();
+        let rings: UInt8Array = edges().map(|e| e.map(|e| e.ring)).collect();
+        let overlaps: Int64Array =
+            edges().map(|e| e.map(|e| i64::from(e.exposure.until - e.exposure.from))).collect();
+        let input_rows: UInt64Array = rows.iter().map(|(_, r)| case(r).map(|c| c.row)).collect();
+        table(vec![
+            ("person_id", names.persons.ids().to_arrow(rows.iter().map(|(row, _)| row.person))),
+            ("rule_id", texts(rows.iter().map(|(_, r)| Some(&scheme.rules[r.rule].id)))),
+            ("color", texts(rows.iter().map(|(_, r)| Some(&scheme.severity[r.rank])))),
+            ("fact", texts(edges().map(|e| Some(if e.is_some() { "contact" } else { "case" })))),
+            ("ring", Arc::new(rings)),
+            ("source_id", texts(edges().map(|e| e.map(|e| names.source(e.source).to_string())))),
+            ("source_kind", texts(edges().map(|e| e.map(|e| source_kind(e.source))))),
+            ("venue_id", texts(edges().map(|e| e.map(|e| venue(e.exposure.venue))))),
+            ("from", instants_or_null(edges().map(|e| e.map(|e| e.exposure.from)))),
+            ("until", instants_or_null(edges().map(|e| e.map(|e| e.exposure.until)))),
+            ("overlap_s", Arc::new(overlaps)),
+            ("input_file", texts(rows.iter().map(|(_, r)| case(r).map(|c| &c.file)))),
+            ("input_row", Arc::new(input_rows)),
+            ("holds_since", dates(rows.iter().map(|(_, r)| Some(r.effect.since)))),
+            ("holds_until", dates(rows.iter().map(|(_, r)| r.effect.until))),
+        ])
+    }
+}
+
+fn rule_ids(row: &Colored<'_>, scheme: &Scheme) -> String {
+    let mut ids: Vec<&str> = row.reasons.iter().map(|r| scheme.rules[r.rule].id.as_str()).collect();
+    ids.dedup();
+    ids.join("; ")
+}
+
+fn color_without<'s>(row: &Colored<'_>, scheme: &'s Scheme) -> &'s str {
+    row.reasons.get(1).map_or(scheme.healthy(), |next| &scheme.severity[next.rank])
+}
+
+/// Civil dates as a column.
+pub fn dates(cells: impl Iterator<Item = Option<Date>>) -> ArrayRef {
+    let epoch = Date::constant(1970, 1, 1);
+    let days = |date: Date| (date - epoch).get_days();
+    Arc::new(cells.map(|date| date.map(days)).collect::<Date32Array>())
+}
+
+/// A register as it was published, for comparing with tonight's.
+pub struct Published {
+    ids: IdColumn,
+    colors: Vec<String>,
+    regions: Vec<String>,
+}
+
+/// A row of a published register.
+pub struct PublishedRow<'a> {
+    /// The person.
+    pub id: Id<'a>,
+    /// The color.
+    pub color: &'a str,
+    /// The region whose office had the person on its list.
+    pub region: &'a str,
+}
+
+impl Published {
+    /// The register of no one.
+    pub fn empty(kind: IdType) -> Published {
+        Published { ids: IdColumn::new(kind), colors: Vec::new(), regions: Vec::new() }
+    }
+
+    /// The rows of a register, with ids as `kind`, sorted by id.
+    ///
+    /// # Errors
+    /// `integrity` if an id has no counterpart of that type.
+    pub fn new(rows: &[PublishedRow<'_>], kind: IdType, name: &str) -> Result<Published> {
+        let mut ids = IdColumn::new(kind);
+        let mut buffer = String::new();
+        for row in rows {
+            let id = convert(row.id, kind, &mut buffer).ok_or_else(|| {
+                Error::integrity(
+                    format!("{name}: its person ids are not {} ids as tonight's are", kind.name()),
+                    "publish into another runs folder when the kind of ids changes",
+                )
+            })?;
+            ids.push(id);
+        }
+        let order = ids.sorted_rows();
+        let mut sorted = IdColumn::new(kind);
+        order.iter().for_each(|row| sorted.push(ids.get(*row as usize)));
+        let text = |cell: fn(&PublishedRow<'_>) -> String| {
+            order.iter().map(|row| cell(&rows[*row as usize])).collect()
+        };
+        Ok(Published { ids: sorted, colors: text(|r| r.color.into()), regions: text(|r| r.region.into()) })
+    }
+}
+
+/// `changes.parquet`: everyone whose color differs from the register before, sorted by `person_id`.
+///
+/// `person_id, color_before, color_after, rule_id, reasons, since, until, next_due, region_id`; a person who is green
+/// again has no rule, and the region of the list they were on.
+pub fn changes(register: &Register<'_>, before: &Published, scheme: &Scheme, facts: &Facts) -> RecordBatch {
+    let ids = facts.persons.ids();
+    let before_rows: Vec<Entry<'_, Id<'_>>> = before
+        .colors
+        .iter()
+        .enumerate()
+        .map(|(at, color)| Entry { person: before.ids.get(at), color })
+        .collect();
+    let color = |row: &Colored<'_>| &*scheme.severity[row.reasons[0].rank];
+    let after_rows: Vec<Entry<'_, Id<'_>>> = register
+        .rows
+        .iter()
+        .map(|row| Entry { person: ids.get(row.person as usize), color: color(row) })
+        .collect();
+    let found = changes::between(&before_rows, &after_rows);
+
+    let mut persons = IdColumn::new(ids.kind());
+    for change in &found {
+        persons.push(match (change.before, change.after) {
+            (Some(at), _) => before_rows[at].person,
+            (None, Some(at)) => after_rows[at].person,
+            (None, None) => unreachable!("a change has a side"),
+        });
+    }
+    let reason = |at: Option<usize>| at.map(|at| &register.rows[at].reasons[0]);
+    let after = || found.iter().map(|c| reason(c.after));
+    let region = |c: &changes::Change| match (c.after, c.before) {
+        (Some(at), _) => &register.regions[at],
+        (None, at) => &before.regions[at.expect("a change has a side")],
+    };
+    let healthy = scheme.healthy();
+    table(vec![
+        ("person_id", persons.to_arrow(0..persons.len() as u32)),
+        (
+            "color_before",
+            texts(found.iter().map(|c| Some(c.before.map_or(healthy, |at| before_rows[at].color)))),
+        ),
+        (
+            "color_after",
+            texts(found.iter().map(|c| Some(c.after.map_or(healthy, |at| after_rows[at].color)))),
+        ),
+        ("rule_id", texts(after().map(|r| r.map(|r| &scheme.rules[r.rule].id)))),
+        ("reasons", texts(found.iter().map(|c| c.after.map(|at| rule_ids(&register.rows[at], scheme))))),
+        ("since", dates(after().map(|r| r.map(|r| r.effect.since)))),
+        ("until", dates(after().map(|r| r.and_then(|r| r.effect.until)))),
+        ("next_due", dates(after().map(|r| r.and_then(|r| r.effect.next_due)))),
+        ("region_id", texts(found.iter().map(|c| Some(region(c))))),
+    ])
+}
+
+/// Refuses a register with a row that no evidence supports.
+///
+/// # Errors
+/// `integrity` with the number of such rows; never with a person.
+pub fn check_evidence(register: &RecordBatch, evidence: &RecordBatch) -> Result<()> {
+    use crate::outputs::csv::plain;
+    use std::collections::HashSet;
+    let column =
+        |table: &RecordBatch, name: &str| table.column_by_name(name).expect("a column of ours").clone();
+    let supported = |row: usize| {
+        let has = |name: &str| plain(&column(evidence, name), row).is_some_and(|cell| !cell.is_empty());
+        match plain(&column(evidence, "fact"), row).as_deref() {
+            Some("case") => has("input_file") && has("input_row"),
+            Some("contact") => {
+                let overlap = plain(&column(evidence, "overlap_s"), row).and_then(|s| s.parse::<i64>().ok());
+                ["source_id", "venue_id", "from", "until"].iter().all(|name| has(name)) && overlap > Some(0)
+            }
+            _ => false,
+        }
+    };
+    let key = |table: &RecordBatch, row: usize| {
+        ["person_id", "rule_id", "color"].map(|name| plain(&column(table, name), row).unwrap_or_default())
+    };
+    let proven: HashSet<[String; 3]> =
+        (0..evidence.num_rows()).filter(|row| supported(*row)).map(|row| key(evidence, row)).collect();
+    let without = (0..register.num_rows()).filter(|row| !proven.contains(&key(register, *row))).count();
+    if without == 0 {
+        return Ok(());
+    }
+    Err(Error::integrity(
+        format!("{without} of {} rows of the register have no evidence", register.num_rows()),
+        "this is a defect in ringtrace; nothing was published",
+    ))
+}

@@ -1,0 +1,279 @@
+//! A night's folder: made beside, checked, renamed into place; and its record.
+
+use std::path::{Path, PathBuf};
+
+use arrow::array::RecordBatch;
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::ids::IdType;
+use crate::outputs::read::{Run, id_at};
+use crate::outputs::register::{Published, PublishedRow};
+use crate::outputs::summary::Counts;
+use crate::outputs::{lists, tables};
+use crate::records::rejects::FileBalance;
+use crate::store::publish::{self, Lock, UNFINISHED};
+
+/// `run.json`: what a night was made from and what it made. No wall clock: the same inputs give the same record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunRecord {
+    /// The night.
+    pub date: String,
+    /// Everything that decides the outputs.
+    pub identity: Identity,
+    /// Where every row of every input file went.
+    pub inputs: Vec<FileBalance>,
+    /// The sums of `inputs`: rows = accepted + merged + rejected.
+    pub balance: Balance,
+    /// What was found.
+    pub counts: Counts,
+    /// What the person who runs this should know.
+    pub notes: Vec<String>,
+    /// Files of the run.
+    pub outputs: Vec<Output>,
+}
+
+/// What a night's outputs are a function of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Identity {
+    /// Version of the program.
+    pub ringtrace: String,
+    /// BLAKE3 of the configuration.
+    pub config: String,
+    /// Scheme.
+    pub scheme: SchemeIdentity,
+    /// Input files: table, name, BLAKE3.
+    pub files: Vec<InputIdentity>,
+    /// The register changes are counted from.
+    pub before: Option<RegisterIdentity>,
+}
+
+/// A scheme as used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SchemeIdentity {
+    /// Name.
+    pub id: String,
+    /// Version.
+    pub version: u32,
+    /// BLAKE3 of the pack.
+    pub blake3: String,
+}
+
+/// An input file as used.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputIdentity {
+    /// Table it was read as.
+    pub table: String,
+    /// The file.
+    pub file: String,
+    /// BLAKE3 of its bytes.
+    pub blake3: String,
+}
+
+/// The register of an earlier night.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegisterIdentity {
+    /// Its night.
+    pub date: String,
+    /// BLAKE3 of its `colors.parquet`.
+    pub blake3: String,
+}
+
+/// Rows by where they went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Balance {
+    /// Rows read.
+    pub rows: u64,
+    /// Rows in use.
+    pub accepted: u64,
+    /// Rows that repeat or prolong an accepted one.
+    pub merged: u64,
+    /// Rows in rejects.
+    pub rejected: u64,
+}
+
+impl Balance {
+    /// The sums over files.
+    ///
+    /// # Errors
+    /// `integrity` if a file's rows do not add up.
+    pub fn of(files: &[FileBalance]) -> Result<Balance> {
+        let mut sum = Balance::default();
+        for file in files {
+            file.check()?;
+            sum.rows += file.rows;
+            sum.accepted += file.accepted;
+            sum.merged += file.merged;
+            sum.rejected += file.rejected;
+        }
+        Ok(sum)
+    }
+
+    /// Whether more than `percent` percent of the rows were rejected.
+    pub fn rejects_exceed(&self, percent: u32) -> bool {
+        u128::from(self.rejected) * 100 > u128::from(self.rows) * u128::from(percent)
+    }
+}
+
+/// A file of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Output {
+    /// Path below the run's folder.
+    pub path: String,
+    /// Its length.
+    pub bytes: u64,
+    /// BLAKE3 of its bytes.
+    pub blake3: String,
+}
+
+/// The runs folder, held by this process.
+pub struct Runs {
+    folder: PathBuf,
+    _lock: Lock,
+}
+
+impl Runs {
+    /// Takes the folder and removes what a killed run left there.
+    ///
+    /// # Errors
+    /// `conflict` if another run is going on; `storage`.
+    pub fn take(folder: &Path) -> Result<Runs> {
+        let lock = Lock::take(folder)?;
+        for path in publish::list(folder)? {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name.starts_with(UNFINISHED) {
+                let removed =
+                    if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+                removed.map_err(Error::storage(&path, "removing"))?;
+            }
+        }
+        Ok(Runs { folder: folder.into(), _lock: lock })
+    }
+
+    /// The folder of a night.
+    pub fn place(&self, date: Date) -> PathBuf {
+        self.folder.join(date.to_string())
+    }
+
+    /// The run of that date, if it has been published.
+    ///
+    /// # Errors
+    /// `integrity` if its record does not read.
+    pub fn published(&self, date: Date) -> Result<Option<Run>> {
+        let place = self.place(date);
+        if place.exists() { Run::open(&place).map(Some) } else { Ok(None) }
+    }
+
+    /// The last night published before `date`.
+    ///
+    /// # Errors
+    /// `integrity` if its record does not read.
+    pub fn last_before(&self, date: Date) -> Result<Option<(Date, Run)>> {
+        let mut last = None;
+        for path in publish::list(&self.folder)? {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if let Ok(night) = name.parse::<Date>() {
+                // Names sort as dates do.
+                if night < date && path.join("run.json").exists() {
+                    last = Some((night, path));
+                }
+            }
+        }
+        last.map(|(night, path)| Ok((night, Run::open(&path)?))).transpose()
+    }
+}
+
+/// The register of an earlier night with ids as tonight's.
+///
+/// # Errors
+/// `integrity` if it is not as published, or its ids are of another kind.
+pub fn register_of(run: &Run, kind: IdType) -> Result<Published> {
+    let table = run.table("colors")?;
+    if table.is_empty() {
+        return Ok(Published::empty(kind));
+    }
+    let ids = table.column("person_id")?;
+    let texts = |name: &str| -> Result<Vec<String>> {
+        (0..table.len()).map(|row| Ok(table.text(name, row)?.unwrap_or_default())).collect()
+    };
+    let (colors, regions) = (texts("color")?, texts("region_id")?);
+    let row = |row: usize| PublishedRow { id: id_at(ids, row), color: &colors[row], region: &regions[row] };
+    let rows: Vec<PublishedRow<'_>> = (0..table.len()).map(row).collect();
+    Published::new(&rows, kind, &format!("the register of {}", run.record.date))
+}
+
+/// The tables of a night.
+pub struct NightTables {
+    /// `contacts.parquet`
+    pub contacts: RecordBatch,
+    /// `exposures.parquet`
+    pub exposures: RecordBatch,
+    /// `colors.parquet`
+    pub colors: RecordBatch,
+    /// `evidence.parquet`
+    pub evidence: RecordBatch,
+    /// `changes.parquet` and `.csv`
+    pub changes: RecordBatch,
+    /// `rejects.parquet`
+    pub rejects: RecordBatch,
+}
+
+/// Writes a night beside its place, checks it, and renames it into place.
+///
+/// # Errors
+/// `integrity` if a row of the register has no evidence or a balance does not add up; `storage`. The place is then
+/// as it was.
+pub fn publish(runs: &Runs, date: Date, tables: &NightTables, mut record: RunRecord) -> Result<PathBuf> {
+    record.inputs.iter().try_for_each(FileBalance::check)?;
+    super::register::check_evidence(&tables.colors, &tables.evidence)?;
+    let work = runs.folder.join(format!("{UNFINISHED}{date}"));
+    let written = write_all(&work, tables, &mut record);
+    if let Err(error) = written {
+        // Whatever is left is removed by the next run too; a failure here would hide the first one.
+        let _ = std::fs::remove_dir_all(&work);
+        return Err(error);
+    }
+    let place = runs.place(date);
+    publish::publish_folder(&work, &place)?;
+    Ok(place)
+}
+
+fn write_all(work: &Path, tables: &NightTables, record: &mut RunRecord) -> Result<()> {
+    publish::create_folder(work)?;
+    let mut files = Vec::new();
+    for (name, table) in [
+        ("changes", &tables.changes),
+        ("colors", &tables.colors),
+        ("contacts", &tables.contacts),
+        ("evidence", &tables.evidence),
+        ("exposures", &tables.exposures),
+        ("rejects", &tables.rejects),
+    ] {
+        let path = work.join(format!("{name}.parquet"));
+        tables::write_parquet(&path, table)?;
+        files.push(path);
+    }
+    let rows: Vec<u32> = (0..tables.changes.num_rows() as u32).collect();
+    files.extend(super::csv::write(work, "changes", &tables.changes, &rows)?);
+    files.extend(lists::write(work, &tables.colors)?);
+    files.sort();
+    for path in files {
+        let bytes = std::fs::read(&path).map_err(Error::storage(&path, "reading back"))?;
+        let name = path.strip_prefix(work).expect("written below it");
+        record.outputs.push(Output {
+            path: name.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/"),
+            bytes: bytes.len() as u64,
+            blake3: blake3::hash(&bytes).to_hex().to_string(),
+        });
+    }
+    let text = serde_json::to_string_pretty(record).expect("a record is plain data");
+    publish::write_file(&work.join("run.json"), text.as_bytes())
+}

@@ -1,0 +1,417 @@
+//! The night, stage by stage: it reads like the picture in the crate's documentation.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use arrow::array::RecordBatch;
+use jiff::civil::Date;
+
+use crate::colors::{self, Scheme};
+use crate::config::Config;
+use crate::contacts::ContactRule;
+use crate::contacts::pairs::{self, Extent, Pair};
+use crate::error::{Error, Result};
+use crate::facts::Facts;
+use crate::outputs::read::Run;
+use crate::outputs::register::{self, Published, Register};
+use crate::outputs::run::{
+    Balance, Identity, InputIdentity, NightTables, RegisterIdentity, RunRecord, Runs, SchemeIdentity,
+    publish, register_of,
+};
+use crate::outputs::summary::Counts;
+use crate::outputs::tables::{self, Names};
+use crate::records;
+use crate::records::rejects::FileBalance;
+use crate::rings::{self, LocalRunner, Traced};
+use crate::store::VisitSource;
+use crate::store::disk::DiskStore;
+use crate::store::format::{RejectRow, rejects_table};
+use crate::store::ingest::{self, Feed, Report};
+use crate::store::manifest::FedWith;
+use crate::store::up_to::UpTo;
+use crate::time;
+
+/// Hears of every stage as it begins and ends, to show it.
+pub trait Progress: Sync {
+    /// A stage begins.
+    fn begin(&self, stage: &str);
+    /// The stage has ended with this result.
+    fn end(&self, result: &str);
+}
+
+/// A published night.
+pub struct Night {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Its record.
+    pub record: RunRecord,
+    /// The scheme it was colored by.
+    pub scheme: Scheme,
+    /// Whether it had been published before, from the same inputs, so that nothing was done.
+    pub known: bool,
+}
+
+/// One whole night: scans in, contacts of cases, colors with reasons, published.
+///
+/// # Errors
+/// `usage` and `input` for what was asked or delivered; `conflict` if the date has been published from other inputs,
+/// or another run is going on; `integrity` if publishing would break a promise; `storage`.
+pub fn night(config: &Config, base: &Path, date: Date, progress: &dyn Progress) -> Result<Night> {
+    let scheme = Scheme::load(&config.scheme, base)?;
+    let runs = Runs::take(&config.runs)?;
+    let before = runs.last_before(date)?;
+    progress.begin("look for what is new");
+    let identity = identify(config, &scheme, before.as_ref())?;
+    if let Some(published) = runs.published(date)? {
+        progress.end("this night has been published");
+        return known(published, identity, runs.place(date), scheme);
+    }
+    progress.end(&format!("{} input files", identity.files.len()));
+
+    progress.begin("records, visits, store");
+    let ingested = ingest::ingest(&config.store, &feed(config)?)?;
+    let store = DiskStore::open_existing(&config.store)?;
+    progress.end(&ingest_words(&ingested));
+    let end = time::start_of_day(date.saturating_add(jiff::Span::new().days(1)), night_zone(config, &scheme));
+    let visits = UpTo::new(&store, end)?;
+
+    progress.begin("facts");
+    let facts = Facts::read(config, &visits, Some(end))?;
+    progress.end(&format!("{} cases, {} exposure sites", facts.cases.len(), facts.places.len()));
+
+    progress.begin("contacts, rings");
+    let traced =
+        rings::expand(&visits, &facts.seeds(&config.contacts), &config.contacts, &LocalRunner, false)?;
+    progress.end(&format!("{} persons reached", traced.contacts.len()));
+
+    progress.begin("colors");
+    let colored = colors::assign(&facts.all(&traced), &scheme, date);
+    let register = Register::new(colored, &facts, visits.venues());
+    progress.end(&format!("{} persons not {}", register.rows.len(), scheme.healthy()));
+
+    progress.begin("outputs");
+    let names = names(&facts, visits.venues());
+    let published = match &before {
+        Some((_, run)) => register_of(run, facts.persons.ids().kind())?,
+        None => Published::empty(facts.persons.ids().kind()),
+    };
+    let tables = NightTables {
+        contacts: tables::contacts(&traced, names),
+        exposures: tables::exposures(&traced, names),
+        colors: register.table(&scheme, names),
+        evidence: register.evidence(&scheme, names),
+        changes: register::changes(&register, &published, &scheme, &facts),
+        rejects: rejects_table(&all_rejects(store.rejects()?, &ingested, &facts)),
+    };
+    let inputs = all_files(&store, &ingested, &facts);
+    let counts = Counts {
+        colors: count(&tables.colors, |row| row("color")),
+        changes: count(&tables.changes, |row| format!("{} -> {}", row("color_before"), row("color_after"))),
+        ..Counts::new(&visits, &facts, &traced)
+    };
+    let record = RunRecord {
+        date: date.to_string(),
+        identity,
+        balance: Balance::of(&inputs)?,
+        inputs,
+        counts,
+        notes: notes(&ingested, &store, &visits, &facts),
+        outputs: Vec::new(),
+    };
+    let folder = publish(&runs, date, &tables, record)?;
+    progress.end("published");
+    Ok(Night { record: Run::open(&folder)?.record, folder, scheme, known: false })
+}
+
+/// Days are those of the configuration's zone, or without one of the scheme's.
+fn night_zone<'a>(config: &'a Config, scheme: &'a Scheme) -> &'a jiff::tz::TimeZone {
+    config.time_zone.as_ref().unwrap_or(&scheme.time_zone)
+}
+
+/// The date has been published: nothing to do if from the same inputs, a conflict if not.
+fn known(run: Run, identity: Identity, folder: PathBuf, scheme: Scheme) -> Result<Night> {
+    if run.record.identity == identity {
+        return Ok(Night { folder, record: run.record, scheme, known: true });
+    }
+    let (was, is) = (&run.record.identity, &identity);
+    let mut differs = Vec::new();
+    for (what, same) in [
+        ("the program", was.ringtrace == is.ringtrace),
+        ("the configuration", was.config == is.config),
+        ("the scheme", was.scheme == is.scheme),
+        ("the night before", was.before == is.before),
+    ] {
+        if !same {
+            differs.push(what.to_string());
+        }
+    }
+    let gone = was.files.iter().filter(|f| !is.files.contains(f)).count();
+    let new = is.files.iter().filter(|f| !was.files.contains(f)).count();
+    if gone + new > 0 {
+        differs.push(format!("the input files ({new} new or changed, {gone} gone or changed)"));
+    }
+    Err(Error::Conflict {
+        what: format!("{}: this night was published from other inputs: {} differ", folder.display(), differs.join(", ")),
+        help: "a published night is never changed; move its folder away to publish it anew, or go on with the next date".into(),
+    })
+}
+
+/// What tonight's outputs will be a function of.
+fn identify(config: &Config, scheme: &Scheme, before: Option<&(Date, Run)>) -> Result<Identity> {
+    let mut files = Vec::new();
+    for (table, section) in &config.tables {
+        if section.paths.is_empty() {
+            continue;
+        }
+        files.extend(records::stamp(table, section)?.into_iter().map(|stamped| InputIdentity {
+            table: table.to_string(),
+            file: stamped.file.name,
+            blake3: stamped.blake3,
+        }));
+    }
+    files.sort();
+    let register = |run: &Run| {
+        let output = run.record.outputs.iter().find(|o| o.path == "colors.parquet");
+        output.map(|o| o.blake3.clone()).unwrap_or_default()
+    };
+    Ok(Identity {
+        ringtrace: env!("CARGO_PKG_VERSION").into(),
+        config: config.digest.clone(),
+        scheme: SchemeIdentity {
+            id: scheme.id.clone(),
+            version: scheme.version,
+            blake3: scheme.digest.clone(),
+        },
+        files,
+        before: before.map(|(date, run)| RegisterIdentity { date: date.to_string(), blake3: register(run) }),
+    })
+}
+
+/// What the configuration feeds the store with.
+///
+/// # Errors
+/// `usage` unless exactly one of scans and visits has paths.
+pub fn feed(config: &Config) -> Result<Feed<'_>> {
+    let (scans, visits) = (config.table("scans"), config.table("visits"));
+    let with = match (scans.paths.is_empty(), visits.paths.is_empty()) {
+        (false, true) => FedWith::Scans,
+        (true, false) => FedWith::Visits,
+        (true, true) => {
+            return Err(Error::usage(
+                "no scans and no visits to read",
+                "set [scans] paths, or [visits] paths",
+            ));
+        }
+        (false, false) => {
+            return Err(Error::usage(
+                "both scans and visits are given",
+                "feed a store with one kind of input",
+            ));
+        }
+    };
+    Ok(Feed {
+        with,
+        table: config.table(with.table()),
+        venues: config.table("venues"),
+        rules: &config.visits,
+    })
+}
+
+/// What an ingest did, in a line.
+pub fn ingest_words(report: &Report) -> String {
+    let new = report.files.iter().filter(|f| f.table != "venues").count();
+    match report.version {
+        None => format!("nothing new in {} files", report.known_files),
+        Some(version) => {
+            format!("store version {version}: {new} files read, {} days changed", report.changed_days.len())
+        }
+    }
+}
+
+fn names<'a>(facts: &'a Facts, venues: &'a crate::store::Venues) -> Names<'a> {
+    Names { persons: &facts.persons, venues: &venues.ids, windows: &facts.window_ids }
+}
+
+fn all_rejects(mut rows: Vec<RejectRow>, ingested: &Report, facts: &Facts) -> Vec<RejectRow> {
+    rows.extend(ingested.rejects.iter().filter(|r| r.table == "venues").cloned());
+    rows.extend(facts.rejects.iter().cloned());
+    rows.sort();
+    rows
+}
+
+fn all_files(store: &DiskStore, ingested: &Report, facts: &Facts) -> Vec<FileBalance> {
+    let mut files = store.manifest().inputs.clone();
+    files.extend(ingested.files.iter().filter(|f| f.table == "venues").cloned());
+    files.extend(facts.files.iter().cloned());
+    files.sort_by(|a, b| (&a.table, &a.file, &a.blake3).cmp(&(&b.table, &b.file, &b.blake3)));
+    files
+}
+
+/// How many rows of a table have each value.
+fn count<'t>(
+    table: &'t RecordBatch,
+    value: impl Fn(&dyn Fn(&str) -> String) -> String,
+) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for row in 0..table.num_rows() {
+        let cell = |name: &str| {
+            let column = table.column_by_name(name).expect("a column of ours");
+            crate::outputs::csv::plain(column, row).unwrap_or_default()
+        };
+        *counts.entry(value(&cell)).or_default() += 1;
+    }
+    counts
+}
+
+fn notes(ingested: &Report, store: &DiskStore, visits: &UpTo<'_>, facts: &Facts) -> Vec<String> {
+    let mut notes = facts.notes.clone();
+    let all: u64 = store.days().iter().map(|d| d.visits).sum();
+    let used: u64 = visits.days().iter().map(|d| d.visits).sum();
+    if used < all {
+        notes.push(format!("{} visits begin after this night and were left out", all - used));
+    }
+    let mut versions: BTreeMap<(&str, &str), u32> = BTreeMap::new();
+    for input in &store.manifest().inputs {
+        *versions.entry((&input.table, &input.file)).or_default() += 1;
+    }
+    for ((_, file), _) in versions.iter().filter(|(_, count)| **count > 1) {
+        notes.push(format!(
+            "{file} was delivered again with other content; rows it no longer holds stay in the store"
+        ));
+    }
+    let _ = ingested;
+    notes
+}
+
+/// Where a trace or a whole graph takes its visits from.
+pub enum From<'a> {
+    /// A published store.
+    Store(&'a Path),
+    /// The configuration's scans or visits, held in memory.
+    Files,
+}
+
+/// Visits to trace in, and what reading them showed.
+struct Opened {
+    visits: Box<dyn VisitSource>,
+    report: Report,
+}
+
+fn open(config: &Config, from: &From<'_>) -> Result<Opened> {
+    match from {
+        From::Store(folder) => {
+            Ok(Opened { visits: Box::new(DiskStore::open_existing(folder)?), report: Report::default() })
+        }
+        From::Files => {
+            let (visits, report) = ingest::hold(&feed(config)?)?;
+            Ok(Opened { visits: Box::new(visits), report })
+        }
+    }
+}
+
+/// What a trace found and read.
+pub struct Trace {
+    /// The rings.
+    pub traced: Traced,
+    /// In numbers.
+    pub counts: Counts,
+    /// Where every row of the files read went.
+    pub balance: Balance,
+    /// What the person who asked should know.
+    pub notes: Vec<String>,
+}
+
+/// Traces once and writes `contacts.parquet`, `exposures.parquet` and `rejects.parquet` into `out`.
+///
+/// # Errors
+/// Those of reading the inputs; `storage`.
+pub fn trace(
+    config: &Config,
+    from: &From<'_>,
+    count_sources: bool,
+    out: &Path,
+    progress: &dyn Progress,
+) -> Result<Trace> {
+    if config.table("cases").paths.is_empty() && config.table("windows").paths.is_empty() {
+        return Err(Error::usage("nothing to trace from", "give --cases FILE, --windows FILE, or both"));
+    }
+    progress.begin("visits");
+    let Opened { visits, report } = open(config, from)?;
+    let visits = &*visits;
+    progress.end(&format!("{} visits", visits.days().iter().map(|d| d.visits).sum::<u64>()));
+    progress.begin("facts");
+    let facts = Facts::read(config, visits, None)?;
+    progress.end(&format!("{} cases, {} exposure sites", facts.cases.len(), facts.places.len()));
+    progress.begin("contacts, rings");
+    let traced =
+        rings::expand(visits, &facts.seeds(&config.contacts), &config.contacts, &LocalRunner, count_sources)?;
+    progress.end(&format!("{} persons reached", traced.contacts.len()));
+    progress.begin("outputs");
+    let mut files = report.files;
+    files.extend(facts.files.iter().cloned());
+    let balance = Balance::of(&files)?;
+    let mut rejects = report.rejects;
+    rejects.extend(facts.rejects.iter().cloned());
+    rejects.sort();
+    let names = names(&facts, visits.venues());
+    for (name, table) in [
+        ("contacts", tables::contacts(&traced, names)),
+        ("exposures", tables::exposures(&traced, names)),
+        ("rejects", rejects_table(&rejects)),
+    ] {
+        tables::write_parquet(&out.join(format!("{name}.parquet")), &table)?;
+    }
+    progress.end("written");
+    Ok(Trace { counts: Counts::new(visits, &facts, &traced), traced, balance, notes: facts.notes })
+}
+
+/// Which part of the whole graph to make.
+pub struct Selection {
+    /// Start and end of the period.
+    pub period: (time::Second, time::Second),
+    /// Venue ids; none means all.
+    pub venues: Vec<String>,
+    /// Region of the venues.
+    pub region: Option<String>,
+    /// Bytes it may take.
+    pub memory: u64,
+}
+
+/// The whole contact graph of a selection, written to `out/pairs.parquet`.
+///
+/// # Errors
+/// `usage` if a venue is not known or the graph would not fit; those of reading the visits; `storage`.
+pub fn contacts(
+    config: &Config,
+    from: &From<'_>,
+    selection: &Selection,
+    out: &Path,
+    progress: &dyn Progress,
+) -> Result<(Vec<Pair>, Balance)> {
+    progress.begin("visits");
+    let Opened { visits, report } = open(config, from)?;
+    let venues = visits.venues();
+    progress.end(&format!("{} visits", visits.days().iter().map(|d| d.visits).sum::<u64>()));
+    let mut chosen = vec![selection.venues.is_empty(); venues.ids.len()];
+    for id in &selection.venues {
+        let key = venues.ids.key(crate::ids::Id::Text(id)).ok_or_else(|| {
+            Error::usage(format!("venue {id:?} is not known"), "venue ids are written as in the input")
+        })?;
+        chosen[key as usize] = true;
+    }
+    if let Some(region) = &selection.region {
+        let inside = |key: usize| venues.facts[key].region_id.as_ref() == Some(region);
+        if !(0..chosen.len()).any(inside) {
+            let help = "regions are those of the venues table; give it to ingest with --venues";
+            return Err(Error::usage(format!("no venue is in region {region:?}"), help));
+        }
+        chosen.iter_mut().enumerate().for_each(|(key, chosen)| *chosen &= inside(key));
+    }
+    progress.begin("contacts");
+    let (from, until) = selection.period;
+    let extent = Extent { from, until, venues: chosen, memory: selection.memory };
+    let pairs = pairs::find(&*visits, &extent, &ContactRule::new(&config.contacts, venues))?;
+    progress.end(&format!("{} pairs", pairs.len()));
+    tables::write_parquet(&out.join("pairs.parquet"), &tables::pairs(&pairs, visits.persons()))?;
+    Ok((pairs, Balance::of(&report.files)?))
+}
