@@ -234,8 +234,9 @@ fn check_footer(file: &InputFile, metadata: &ParquetMetaData, length: u64) -> Re
         }
         rows = rows.saturating_add(group.num_rows());
         for column in group.columns() {
-            let (size, offset) = (column.compressed_size(), column.data_page_offset());
-            let inside = size >= 0 && offset >= 0 && (offset as u64).saturating_add(size as u64) <= length;
+            let size = column.compressed_size();
+            let start = column.dictionary_page_offset().unwrap_or(i64::MAX).min(column.data_page_offset());
+            let inside = size >= 0 && start >= 0 && (start as u64).saturating_add(size as u64) <= length;
             if !inside {
                 return wrong("a column claims bytes outside the file");
             }
