@@ -261,7 +261,7 @@ pub fn visits(existing: &dyn Existing, new: Vec<FromFile<Visit>>, files: usize) 
         let mut end = at + 1;
         let mut whole = pool[at].0;
         while end < pool.len() && visits::touches(&whole, &pool[end].0) {
-            whole = visits::join_touching([whole, pool[end].0])[0];
+            visits::prolong(&mut whole, &pool[end].0);
             end += 1;
         }
         let mut has_first = pool[at..end].iter().any(|(_, file)| *file == STORED);

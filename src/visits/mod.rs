@@ -254,17 +254,20 @@ pub fn join_touching(visits: impl IntoIterator<Item = Visit>) -> Vec<Visit> {
     let mut joined: Vec<Visit> = Vec::new();
     for visit in visits {
         match joined.last_mut() {
-            Some(last) if touches(last, &visit) => {
-                if (visit.left, last.end_source) > (last.left, visit.end_source) {
-                    last.end_source = visit.end_source;
-                }
-                last.left = last.left.max(visit.left);
-                last.seen_until = last.seen_until.max(visit.seen_until);
-            }
+            Some(last) if touches(last, &visit) => prolong(last, &visit),
             _ => joined.push(visit),
         }
     }
     joined
+}
+
+/// Makes `visit` last as long as both: it ends where the later one ends, and of equal ends the first kind counts.
+pub fn prolong(visit: &mut Visit, by: &Visit) {
+    if (by.left, visit.end_source) > (visit.left, by.end_source) {
+        visit.end_source = by.end_source;
+    }
+    visit.left = visit.left.max(by.left);
+    visit.seen_until = visit.seen_until.max(by.seen_until);
 }
 
 /// Whether `later`, which arrives no earlier, continues the stay of `earlier`.
