@@ -97,7 +97,7 @@ pub enum Command {
         /// The person, written as in the input
         #[arg(allow_hyphen_values = true)]
         person_id: String,
-        /// Zone to show times in; the scheme's without it
+        /// Zone to show times in; the run's without it
         #[arg(long, value_name = "ZONE")]
         time_zone: Option<String>,
     },

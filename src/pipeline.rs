@@ -57,7 +57,10 @@ pub struct Night {
 /// `usage` and `input` for what was asked or delivered; `conflict` if the date has been published from other inputs,
 /// or another run is going on; `integrity` if publishing would break a promise; `storage`.
 pub fn night(config: &Config, base: &Path, date: Date, progress: &dyn Progress) -> Result<Night> {
-    let scheme = Scheme::load(&config.scheme, base)?;
+    let mut scheme = Scheme::load(&config.scheme, base)?;
+    if let Some(zone) = &config.time_zone {
+        scheme.time_zone = zone.clone();
+    }
     let runs = Runs::take(&config.runs)?;
     let before = runs.last_before(date)?;
     progress.begin("look for what is new");
@@ -72,7 +75,7 @@ pub fn night(config: &Config, base: &Path, date: Date, progress: &dyn Progress) 
     let ingested = ingest::ingest(&config.store, &feed(config)?)?;
     let store = DiskStore::open_existing(&config.store)?;
     progress.end(&ingest_words(&ingested));
-    let end = time::start_of_day(date.saturating_add(jiff::Span::new().days(1)), night_zone(config, &scheme));
+    let end = time::start_of_day(date.saturating_add(jiff::Span::new().days(1)), &scheme.time_zone);
     let visits = UpTo::new(&store, end)?;
 
     progress.begin("facts");
@@ -100,6 +103,7 @@ pub fn night(config: &Config, base: &Path, date: Date, progress: &dyn Progress) 
         exposures: tables::exposures(&traced, names),
         colors: register.table(&scheme, names),
         evidence: register.evidence(&scheme, names),
+        venues: tables::venues(&traced, visits.venues()),
         changes: register::changes(&register, &published, &scheme, &facts),
         rejects: rejects_table(&all_rejects(store.rejects()?, &ingested, &facts)),
     };
@@ -115,17 +119,12 @@ pub fn night(config: &Config, base: &Path, date: Date, progress: &dyn Progress) 
         balance: Balance::of(&inputs)?,
         inputs,
         counts,
-        notes: notes(&ingested, &store, &visits, &facts),
+        notes: notes(&store, &visits, &facts),
         outputs: Vec::new(),
     };
     let folder = publish(&runs, date, &tables, record)?;
     progress.end("published");
     Ok(Night { record: Run::open(&folder)?.record, folder, scheme, known: false })
-}
-
-/// Days are those of the configuration's zone, or without one of the scheme's.
-fn night_zone<'a>(config: &'a Config, scheme: &'a Scheme) -> &'a jiff::tz::TimeZone {
-    config.time_zone.as_ref().unwrap_or(&scheme.time_zone)
 }
 
 /// The date has been published: nothing to do if from the same inputs, a conflict if not.
@@ -177,6 +176,7 @@ fn identify(config: &Config, scheme: &Scheme, before: Option<&(Date, Run)>) -> R
     Ok(Identity {
         ringtrace: env!("CARGO_PKG_VERSION").into(),
         config: config.digest.clone(),
+        time_zone: scheme.time_zone.iana_name().unwrap_or("UTC").into(),
         scheme: SchemeIdentity {
             id: scheme.id.clone(),
             version: scheme.version,
@@ -263,7 +263,7 @@ fn count<'t>(
     counts
 }
 
-fn notes(ingested: &Report, store: &DiskStore, visits: &UpTo<'_>, facts: &Facts) -> Vec<String> {
+fn notes(store: &DiskStore, visits: &UpTo<'_>, facts: &Facts) -> Vec<String> {
     let mut notes = facts.notes.clone();
     let all: u64 = store.days().iter().map(|d| d.visits).sum();
     let used: u64 = visits.days().iter().map(|d| d.visits).sum();
@@ -279,7 +279,6 @@ fn notes(ingested: &Report, store: &DiskStore, visits: &UpTo<'_>, facts: &Facts)
             "{file} was delivered again with other content; rows it no longer holds stay in the store"
         ));
     }
-    let _ = ingested;
     notes
 }
 

@@ -28,7 +28,7 @@ pub struct Scheme {
     pub version: u32,
     /// What it is called.
     pub name: Wording,
-    /// Zone of its civil days.
+    /// Zone of its civil days, unless the configuration sets one.
     pub time_zone: TimeZone,
     /// Colors, worst first; the last is that of a person without any reason.
     pub severity: Vec<String>,
@@ -299,7 +299,7 @@ impl Scheme {
 pub struct Effect {
     /// Position of the phase in the rule.
     pub phase: usize,
-    /// First day of this color.
+    /// First day of this color, at most the date asked about.
     pub since: Date,
     /// First day without it; `None` while it is open-ended.
     pub until: Option<Date>,
@@ -310,7 +310,7 @@ pub struct Effect {
 impl Scheme {
     /// The effect of `fact` under `rule` on `date`; `None` if the rule does not mean the fact or its term is over.
     ///
-    /// Day 0 is the civil day of the anchor in the scheme's zone. A fact whose day 0 is still to come (a stay inferred
+    /// Day 0 is the civil day of the anchor. A fact whose day 0 is still to come (a stay inferred
     /// past midnight) already counts.
     pub fn effect(&self, rule: &Rule, fact: &Fact<'_>, date: Date) -> Option<Effect> {
         let kind = match fact {
@@ -337,7 +337,12 @@ impl Scheme {
             }
             let until = [term, ended].into_iter().flatten().min();
             let tests = phase.tests_on.iter().map(|n| day(i64::from(*n))).filter(|due| *due >= date);
-            return Some(Effect { phase: at, since, until, next_due: tests.chain(until).min() });
+            return Some(Effect {
+                phase: at,
+                since: since.min(date),
+                until,
+                next_due: tests.chain(until).min(),
+            });
         }
         None
     }

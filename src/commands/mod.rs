@@ -15,7 +15,7 @@ use crate::generate::{self, WorldSpec};
 use crate::outputs::query::{self, Answer, Named};
 use crate::outputs::read::{Run, id_at};
 use crate::outputs::run::Balance;
-use crate::outputs::summary::{self, n};
+use crate::outputs::summary::{self, many, n};
 use crate::outputs::{csv, explain};
 use crate::pipeline::{self, From, Night, Selection};
 use crate::progress::Screen;
@@ -108,7 +108,7 @@ pub fn execute(cli: Cli) -> Result<Outcome> {
         Command::Explain { run, person_id, time_zone } => {
             let run = Run::open(&run)?;
             let scheme = Scheme::load(&run.record.identity.scheme.id, Path::new("."))?;
-            let zone = time_zone.as_deref().map(time::zone).transpose()?.unwrap_or(scheme.time_zone.clone());
+            let zone = time::zone(time_zone.as_deref().unwrap_or(&run.record.identity.time_zone))?;
             let explanation = explain::gather(&run, &person_id, &scheme)?;
             say(&common, || explanation.words(&scheme, &zone), || explanation.json());
             Ok(Outcome::Done)
@@ -193,7 +193,7 @@ fn balance_words(b: &Balance) -> String {
 }
 
 /// The demo's world: large enough for two rings and a crowd, small enough for a first minute.
-const DEMO: WorldSpec = WorldSpec { people: 20_000, days: 14, seed: 7, first_day: 19_052 };
+const DEMO: WorldSpec = WorldSpec { people: 60_000, days: 14, seed: 7, first_day: 19_052 };
 
 fn demo(out: &Path, common: &Common, screen: &Screen) -> Result<Outcome> {
     let config_path = out.join("ringtrace.toml");
@@ -227,24 +227,25 @@ fn demo(out: &Path, common: &Common, screen: &Screen) -> Result<Outcome> {
     let night = pipeline::night(&config, out, date, screen)?;
     print_night(&night, common);
     if !common.json {
-        print_next(&night.folder)?;
+        let next = next_commands(&night.folder)?;
+        say(common, || next, || json!(null));
     }
     Ok(outcome(&night.record.balance, &config))
 }
 
 /// Commands to go on with, about a close and a secondary contact of the demo.
-fn print_next(folder: &Path) -> Result<()> {
+fn next_commands(folder: &Path) -> Result<String> {
     let contacts = Run::open(folder)?.table("contacts")?;
-    println!("\n  next:");
+    let mut lines = vec!["\n  next:".to_string()];
     for ring in ["1", "2"] {
         if let Some(row) = contacts.rows_where("ring", ring)?.first() {
             let person = id_at(contacts.column("person_id")?, *row);
-            println!("    ringtrace explain --run {} {person}", folder.display());
+            lines.push(format!("    ringtrace explain --run {} {person}", folder.display()));
         }
     }
-    println!("    ringtrace query --run {} venue-hotspots", folder.display());
-    println!("  (ringtrace is `cargo run --release --` here, or target/release/ringtrace)");
-    Ok(())
+    lines.push(format!("    ringtrace query --run {} venue-hotspots", folder.display()));
+    lines.push("  (ringtrace is `cargo run --release --` here, or target/release/ringtrace)".into());
+    Ok(lines.join("\n"))
 }
 
 fn print_night(night: &Night, common: &Common) {
@@ -268,10 +269,11 @@ fn trace(args: &TraceArgs, common: &Common, screen: &Screen) -> Result<Outcome> 
     let from = args.store.as_deref().map_or(From::Files, From::Store);
     let trace = pipeline::trace(&config, &from, args.sources, &args.out, screen)?;
     let words = || {
+        let counts = &trace.counts;
         let mut lines =
-            vec![format!("{} cases, {} exposure sites", n(trace.counts.cases), n(trace.counts.windows))];
+            vec![format!("{}, {}", many(counts.cases, "case"), many(counts.windows, "exposure site"))];
         for (at, persons) in trace.counts.rings.iter().enumerate() {
-            lines.push(format!("ring {}: {} persons", at + 1, n(*persons)));
+            lines.push(format!("ring {}: {}", at + 1, many(*persons, "person")));
         }
         if trace.counts.rings.is_empty() {
             lines.push("no one was exposed".into());

@@ -1,32 +1,32 @@
-//! The unmoving part of a world: cities of up to a million people, districts of 20,000, households of three, venues.
+//! The unmoving part of a world: cities of up to a million people, districts of 5,000, households of three, venues.
 //!
 //! People and venues are numbers laid out in a fixed order, so where someone lives and what a venue is can be computed
 //! from the number; nothing here grows with the population except the list of workplaces.
 //!
 //! ```text
-//! people   | district 0: 20,000 | district 1 | … | district 49 |   50 districts make a city
-//! venues   | per district: 60 shops, 24 for leisure, 4 schools | malls, each with 12 shops | stations | stadium | offices |
+//! people   | district 0: 5,000 | district 1 | … | district 199 |   200 districts make a city
+//! venues   | per district: 60 shops, 30 for leisure, 20 classes | malls, each with 12 shops | stations | stadium | offices |
 //! ```
 
 use super::WorldSpec;
 use super::draw::{Draw, Purpose, Ranks, key, mix63};
 
 /// People in a full district.
-pub const DISTRICT: u32 = 20_000;
+pub const DISTRICT: u32 = 5_000;
 /// Districts in a full city.
-const CITY: u32 = 50;
+const CITY: u32 = 200;
 
 /// Shops of a district, in order of rank.
 pub const SHOPS: u32 = 60;
 /// Places to eat or to meet in a district; every third one is social.
-pub const LEISURE: u32 = 24;
-/// Schools of a district.
-pub const SCHOOLS: u32 = 4;
+pub const LEISURE: u32 = 30;
+/// School classes of a district: pupils meet by class, not by school.
+pub const SCHOOLS: u32 = 20;
 /// Shops inside a mall.
 pub const MALL_SHOPS: u32 = 12;
 const DISTRICT_VENUES: u32 = SHOPS + LEISURE + SCHOOLS;
 /// Mean number of people at a workplace, by which offices are counted.
-const OFFICE_STAFF: u32 = 50;
+const OFFICE_STAFF: u32 = 25;
 /// Percent of the people who work.
 pub const WORKERS: u32 = 45;
 /// Percent of the people who go to school.
@@ -300,8 +300,8 @@ mod tests {
     #[test]
     fn every_venue_has_a_category_and_lies_in_a_district() {
         let atlas = Atlas::new(&WorldSpec { people: 1_045_000, days: 3, seed: 1, first_day: 19_000 });
-        assert_eq!(atlas.districts(), 53);
-        assert_eq!(atlas.residents(52), 1_040_000..1_045_000);
+        assert_eq!(atlas.districts(), 209);
+        assert_eq!(atlas.residents(208), 1_040_000..1_045_000);
         let mut counts = std::collections::BTreeMap::new();
         for venue in atlas.venues() {
             let is = atlas.describe(venue);
@@ -309,10 +309,10 @@ mod tests {
             assert!(is.parent.is_none_or(|mall| atlas.describe(mall).category == "mall"), "{}", is.name);
             *counts.entry(is.category).or_insert(0_u32) += 1;
         }
-        assert_eq!(counts["shop"], 53 * SHOPS + 17 * MALL_SHOPS);
-        assert_eq!(counts["meal"] + counts["social"], 53 * LEISURE);
-        assert_eq!((counts["mall"], counts["stadium"], counts["school"]), (17, 2, 53 * SCHOOLS));
-        assert_eq!(counts["office"], 9_000 + 405);
+        assert_eq!(counts["shop"], 209 * SHOPS + 17 * MALL_SHOPS);
+        assert_eq!(counts["meal"] + counts["social"], 209 * LEISURE);
+        assert_eq!((counts["mall"], counts["stadium"], counts["school"]), (17, 2, 209 * SCHOOLS));
+        assert_eq!(counts["office"], 18_000 + 810);
     }
 
     #[test]

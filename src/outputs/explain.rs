@@ -34,7 +34,9 @@ pub struct Explanation {
     reasons: Vec<HashMap<&'static str, String>>,
     contact: Option<HashMap<&'static str, String>>,
     chain: Vec<Step>,
+    exposures: Vec<Step>,
     cases: HashMap<String, String>,
+    venues: HashMap<String, String>,
 }
 
 const REGISTER: [&str; 7] =
@@ -55,6 +57,8 @@ const EVIDENCE: [&str; 14] = [
     "holds_since",
     "holds_until",
 ];
+/// Exposures listed one by one; the rest are counted.
+const LISTED: usize = 10;
 const CONTACT: [&str; 6] =
     ["ring", "first_exposed_at", "last_exposed_at", "overlap_s", "observed_overlap_s", "exposures"];
 
@@ -76,7 +80,18 @@ pub fn gather(run: &Run, person: &str, scheme: &Scheme) -> Result<Explanation> {
         let text = |name| evidence.text(name, row).map(Option::unwrap_or_default);
         cases.insert(text("person_id")?, format!("{} row {}", text("input_file")?, text("input_row")?));
     }
+    let venues = run.table("venues")?;
+    let mut venue_words = HashMap::new();
+    for row in 0..venues.len() {
+        let known =
+            [venues.text("name", row)?, venues.text("category", row)?, venues.text("region_id", row)?];
+        let id = venues.text("venue_id", row)?.unwrap_or_default();
+        venue_words.insert(id, known.into_iter().flatten().collect::<Vec<_>>().join(", "));
+    }
+    let rows = exposures.rows_where("contact_id", person)?;
     Ok(Explanation {
+        exposures: rows.into_iter().map(|row| step(&exposures, row)).collect::<Result<_>>()?,
+        venues: venue_words,
         person: person.to_string(),
         date: run.record.date.clone(),
         color: color.unwrap_or_else(|| scheme.healthy().to_string()),
@@ -92,42 +107,41 @@ fn cells(table: &Table, row: usize, names: &[&'static str]) -> Result<HashMap<&'
     names.iter().map(|name| Ok((*name, table.text(name, row)?.unwrap_or_default()))).collect()
 }
 
+/// The exposure in a row of `exposures.parquet`.
+fn step(exposures: &Table, row: usize) -> Result<Step> {
+    let text = |name: &str| exposures.text(name, row).map(Option::unwrap_or_default);
+    let second = |name: &str| -> Result<Second> {
+        let at = text(name)?.parse::<jiff::Timestamp>().map_or(0, |t| t.as_second());
+        Ok(at.clamp(0, i64::from(Second::MAX)) as Second)
+    };
+    Ok(Step {
+        source: text("source_id")?,
+        is_window: text("source_kind")? == "window",
+        contact: text("contact_id")?,
+        venue: text("venue_id")?,
+        from: second("from")?,
+        until: second("until")?,
+        overlap_s: text("overlap_s")?.parse().unwrap_or(0),
+        observed_s: text("observed_overlap_s")?.parse().unwrap_or(0),
+        ring: text("ring")?,
+    })
+}
+
 /// The exposures that lead from the person back to a case or an exposure site, the person's own first.
 fn chain(exposures: &Table, person: &str) -> Result<Vec<Step>> {
-    let text = |name: &str, row: usize| exposures.text(name, row).map(Option::unwrap_or_default);
-    let second = |name: &str, row: usize| -> Result<Second> {
-        let at = text(name, row)?.parse::<jiff::Timestamp>().map(|t| t.as_second());
-        Ok(at.unwrap_or(0).clamp(0, i64::from(u32::MAX)) as Second)
-    };
-    let mut numbers: HashMap<String, u32> = HashMap::new();
-    let mut number = |name: String| {
+    let mut numbers: HashMap<(bool, String), u32> = HashMap::new();
+    let mut number = |is_window: bool, id: &str| {
         let next = numbers.len() as u32;
-        *numbers.entry(name).or_insert(next)
+        *numbers.entry((is_window, id.to_string())).or_insert(next)
     };
-    let start = number(format!("person {person}"));
+    let start = number(false, person);
     let mut links = Vec::with_capacity(exposures.len());
     for row in 0..exposures.len() {
-        links.push(Link {
-            source: number(format!("{} {}", text("source_kind", row)?, text("source_id", row)?)),
-            contact: number(format!("person {}", text("contact_id", row)?)),
-            from: second("from", row)?,
-            until: second("until", row)?,
-        });
+        let step = step(exposures, row)?;
+        let (source, contact) = (number(step.is_window, &step.source), number(false, &step.contact));
+        links.push(Link { source, contact, from: step.from, until: step.until });
     }
-    let step = |row: usize| {
-        Ok(Step {
-            source: text("source_id", row)?,
-            is_window: text("source_kind", row)? == "window",
-            contact: text("contact_id", row)?,
-            venue: text("venue_id", row)?,
-            from: links[row].from,
-            until: links[row].until,
-            overlap_s: text("overlap_s", row)?.parse().unwrap_or(0),
-            observed_s: text("observed_overlap_s", row)?.parse().unwrap_or(0),
-            ring: text("ring", row)?,
-        })
-    };
-    chain_to_case(&links, start).into_iter().map(step).collect()
+    chain_to_case(&links, start).into_iter().map(|row| step(exposures, row)).collect()
 }
 
 impl Explanation {
@@ -188,36 +202,50 @@ impl Explanation {
             let seconds = |name: &str| format_duration(contact[name].parse().unwrap_or(0));
             writeln!(
                 out,
-                "\nExposures: {}, {} together, {} of it observed; first {}, last {}",
-                contact["exposures"],
+                "\nExposed {}: {} together, {} of it observed (times in {})",
+                match contact["exposures"].as_str() {
+                    "1" => "once".into(),
+                    times => format!("{times} times"),
+                },
                 seconds("overlap_s"),
                 seconds("observed_overlap_s"),
-                contact["first_exposed_at"],
-                contact["last_exposed_at"]
+                zone.iana_name().unwrap_or("UTC"),
             )?;
+            for step in self.exposures.iter().take(LISTED) {
+                writeln!(out, "  {}", self.where_and_when(step, zone))?;
+            }
+            let listed = self.exposures.len().min(LISTED);
+            let all = contact["exposures"].parse().unwrap_or(listed);
+            if all > listed {
+                writeln!(out, "  and {} more", all - listed)?;
+            }
         }
-        writeln!(out, "\nThe way back to a source ({})", zone.iana_name().unwrap_or("UTC"))?;
+        writeln!(out, "\nThe way back to a source")?;
         for step in &self.chain {
             let source = match (&self.cases.get(&step.source), step.is_window) {
                 (_, true) => format!("exposure site {}", step.source),
-                (Some(row), _) => format!("{} (case: {row})", step.source),
+                (Some(row), _) => format!("{}, a case ({row})", step.source),
                 (None, _) => step.source.clone(),
             };
-            writeln!(
-                out,
-                "  {} (ring {}) met {source}\n    at {} from {} to {}: {}, {} observed",
-                step.contact,
-                step.ring,
-                step.venue,
-                format_local(step.from, zone),
-                format_local(step.until, zone),
-                format_duration(step.overlap_s),
-                format_duration(step.observed_s),
-            )?;
+            writeln!(out, "  {} (ring {}) met {source}", step.contact, step.ring)?;
+            writeln!(out, "    {}", self.where_and_when(step, zone))?;
         }
         writeln!(
             out,
             "\nA shared venue is not a meeting: scans show presence, not distance. Time that is not observed is\ninferred from the venue's default stay."
+        )
+    }
+
+    fn where_and_when(&self, step: &Step, zone: &TimeZone) -> String {
+        let known = self.venues.get(&step.venue).filter(|words| !words.is_empty());
+        format!(
+            "{} to {} at {}{}: {}, {} observed",
+            format_local(step.from, zone),
+            &format_local(step.until, zone)[11..],
+            step.venue,
+            known.map(|words| format!(" ({words})")).unwrap_or_default(),
+            format_duration(step.overlap_s),
+            format_duration(step.observed_s),
         )
     }
 
@@ -234,6 +262,7 @@ impl Explanation {
         json!({
             "person_id": self.person, "date": self.date, "color": self.color,
             "register": self.register, "reasons": self.reasons, "contact": self.contact,
+            "exposures": self.exposures.iter().map(step).collect::<Vec<_>>(),
             "chain": self.chain.iter().map(step).collect::<Vec<_>>(),
         })
     }

@@ -43,6 +43,8 @@ pub struct Identity {
     pub ringtrace: String,
     /// BLAKE3 of the configuration.
     pub config: String,
+    /// Zone of its civil days.
+    pub time_zone: String,
     /// Scheme.
     pub scheme: SchemeIdentity,
     /// Input files: table, name, BLAKE3.
@@ -222,6 +224,8 @@ pub struct NightTables {
     pub evidence: RecordBatch,
     /// `changes.parquet` and `.csv`
     pub changes: RecordBatch,
+    /// `venues.parquet`: those the exposures name
+    pub venues: RecordBatch,
     /// `rejects.parquet`
     pub rejects: RecordBatch,
 }
@@ -256,6 +260,7 @@ fn write_all(work: &Path, tables: &NightTables, record: &mut RunRecord) -> Resul
         ("evidence", &tables.evidence),
         ("exposures", &tables.exposures),
         ("rejects", &tables.rejects),
+        ("venues", &tables.venues),
     ] {
         let path = work.join(format!("{name}.parquet"));
         tables::write_parquet(&path, table)?;

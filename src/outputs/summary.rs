@@ -109,10 +109,10 @@ pub fn text(record: &RunRecord, scheme: &Scheme, folder: &Path) -> String {
             counts.days
         ),
     );
-    line("sources", format!("{} cases, {} exposure sites", n(counts.cases), n(counts.windows)));
+    line("sources", format!("{}, {}", many(counts.cases, "case"), many(counts.windows, "exposure site")));
     for (at, persons) in counts.rings.iter().enumerate() {
-        let what = ["close contacts", "secondary contacts"].get(at).copied().unwrap_or("contacts");
-        line(&format!("ring {}", at + 1), format!("{} {what}", n(*persons)));
+        let what = ["close contact", "secondary contact"].get(at).copied().unwrap_or("contact");
+        line(&format!("ring {}", at + 1), many(*persons, what));
     }
     if counts.rings.is_empty() {
         line("ring 1", "no one".into());
@@ -160,12 +160,18 @@ pub fn text(record: &RunRecord, scheme: &Scheme, folder: &Path) -> String {
         ("evidence.parquet", "what every reason rests on"),
         ("contacts.parquet", "everyone traced, by ring"),
         ("exposures.parquet", "the edges: who was exposed by whom, where, when"),
+        ("venues.parquet", "the venues those name"),
         ("rejects.parquet", "rows that could not be used, and why"),
         ("run.json", "inputs, hashes, counts"),
     ] {
         lines.push(format!("    {file:<18}{what}"));
     }
     lines.join("\n")
+}
+
+/// A number and its noun: `1 case`, `2 cases`.
+pub fn many(number: u64, noun: &str) -> String {
+    format!("{} {noun}{}", n(number), if number == 1 { "" } else { "s" })
 }
 
 /// A number with its thousands apart.

@@ -12,7 +12,9 @@ use parquet::basic::{Compression, ZstdLevel};
 use crate::contacts::pairs::Pair;
 use crate::error::Result;
 use crate::ids::{Id, IdColumn, IdTable, IdType, convert};
+use crate::records::venues::VenueFacts;
 use crate::rings::{SourceRef, Traced};
+use crate::store::Venues;
 use crate::store::format::{properties, to_bytes};
 use crate::store::publish;
 use crate::time::Second;
@@ -131,6 +133,23 @@ pub fn exposures(traced: &Traced, names: Names<'_>) -> RecordBatch {
         ("overlap_s", Arc::new(Int64Array::from_iter_values(overlap))),
         ("observed_overlap_s", Arc::new(Int64Array::from_iter_values(observed))),
         ("source_kind", source_kinds(rows().map(|e| e.source))),
+    ])
+}
+
+/// `venues.parquet` of a run: the venues its exposures name, with what is known of them, in the order of their ids.
+pub fn venues(traced: &Traced, venues: &Venues) -> RecordBatch {
+    let mut keys: Vec<u32> = traced.edges.iter().map(|e| e.exposure.venue).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys.sort_unstable_by_key(|key| venues.ids.ids().get(*key as usize));
+    let text = |cell: fn(&VenueFacts) -> &Option<String>| {
+        texts(keys.iter().map(|key| cell(&venues.facts[*key as usize]).as_deref()))
+    };
+    table(vec![
+        ("venue_id", venues.ids.ids().to_arrow(keys.iter().copied())),
+        ("category", text(|f| &f.category)),
+        ("region_id", text(|f| &f.region_id)),
+        ("name", text(|f| &f.name)),
     ])
 }
 
