@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{self, Config, Edges, TimeUnit};
 use crate::error::{Error, Result};
 use crate::schema;
-use crate::time;
+use crate::time::{self, Reading};
 
 /// Batch contact tracing: venue scans in, rings of contacts and health-code colors out, each with its evidence.
 #[derive(Parser)]
@@ -73,6 +73,7 @@ pub enum Command {
         /// Folder of the store; made if absent
         #[arg(long, value_name = "DIR")]
         store: Option<PathBuf>,
+        /// What to read.
         #[command(flatten)]
         input: InputArgs,
     },
@@ -170,6 +171,7 @@ pub struct TraceArgs {
     /// Trace in a store
     #[arg(long, value_name = "DIR", conflicts_with_all = ["scans", "visits"])]
     pub store: Option<PathBuf>,
+    /// What to read, without a store.
     #[command(flatten)]
     pub input: InputArgs,
     /// Cases to start from
@@ -181,6 +183,7 @@ pub struct TraceArgs {
     /// Folder to write contacts.parquet, exposures.parquet and rejects.parquet to
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+    /// What counts.
     #[command(flatten)]
     pub rule: RuleArgs,
     /// How many rings to follow
@@ -214,6 +217,7 @@ pub struct ContactsArgs {
     /// Take the visits of a store
     #[arg(long, value_name = "DIR", conflicts_with_all = ["scans", "visits"])]
     pub store: Option<PathBuf>,
+    /// What to read, without a store.
     #[command(flatten)]
     pub input: InputArgs,
     /// Start of the period
@@ -228,6 +232,7 @@ pub struct ContactsArgs {
     /// Only venues of this region
     #[arg(long, value_name = "ID")]
     pub region: Option<String>,
+    /// What counts.
     #[command(flatten)]
     pub rule: RuleArgs,
     /// Folder to write pairs.parquet to
@@ -351,10 +356,10 @@ impl ContactsArgs {
 fn parse_instant(text: &str, config: &Config) -> Result<time::Second> {
     let form = "write 2022-03-01T08:00:00+08:00, or give --time-zone";
     match time::parse_instant(text, config.time_zone.as_ref()) {
-        Ok(Some(seconds)) if (0..=i64::from(time::FOREVER)).contains(&seconds) => Ok(seconds as time::Second),
-        Ok(Some(_)) => Err(Error::usage(format!("{text:?} is before 1970 or after 2106"), form)),
-        Ok(None) => Err(Error::usage(format!("{text:?} has no time zone"), form)),
-        Err(()) => Err(Error::usage(format!("{text:?} is not a time"), form)),
+        Reading::At(at) if (0..=i64::from(time::FOREVER)).contains(&at) => Ok(at as time::Second),
+        Reading::At(_) => Err(Error::usage(format!("{text:?} is before 1970 or after 2106"), form)),
+        Reading::Zoneless => Err(Error::usage(format!("{text:?} has no time zone"), form)),
+        Reading::Nothing => Err(Error::usage(format!("{text:?} is not a time"), form)),
     }
 }
 

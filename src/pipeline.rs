@@ -248,10 +248,7 @@ fn all_files(store: &DiskStore, ingested: &Report, facts: &Facts) -> Vec<FileBal
 }
 
 /// How many rows of a table have each value.
-fn count<'t>(
-    table: &'t RecordBatch,
-    value: impl Fn(&dyn Fn(&str) -> String) -> String,
-) -> BTreeMap<String, u64> {
+fn count(table: &RecordBatch, value: impl Fn(&dyn Fn(&str) -> String) -> String) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
     for row in 0..table.num_rows() {
         let cell = |name: &str| {

@@ -73,19 +73,34 @@ pub fn parse_date(text: &str) -> Result<Date> {
     text.parse().map_err(|_| Error::usage(format!("{text:?} is not a date"), "write a date as 2022-03-01"))
 }
 
+/// What a text says about an instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// UTC seconds since 1970.
+    At(i64),
+    /// A date and time, but no zone is known to read it in.
+    Zoneless,
+    /// No date and time.
+    Nothing,
+}
+
 /// An instant from text: RFC 3339 with offset or `Z`, or a zoneless date and time read in `zone`; a bare date is the
-/// start of that day. Fractions of a second are dropped. `Ok(None)` when the text is zoneless and `zone` is absent.
-pub fn parse_instant(text: &str, zone: Option<&TimeZone>) -> std::result::Result<Option<i64>, ()> {
+/// start of that day. Fractions of a second are dropped, towards the past.
+pub fn parse_instant(text: &str, zone: Option<&TimeZone>) -> Reading {
     let text = text.trim();
+    let seconds = |at: jiff::Timestamp| Reading::At(at.as_nanosecond().div_euclid(1_000_000_000) as i64);
     if let Ok(at) = text.parse::<jiff::Timestamp>() {
-        return Ok(Some(at.as_nanosecond().div_euclid(1_000_000_000) as i64));
+        return seconds(at);
     }
     let local = match text.parse::<jiff::civil::DateTime>() {
         Ok(local) => local,
-        Err(_) => text.parse::<Date>().map_err(|_| ())?.at(0, 0, 0, 0),
+        Err(_) => match text.parse::<Date>() {
+            Ok(date) => date.at(0, 0, 0, 0),
+            Err(_) => return Reading::Nothing,
+        },
     };
-    let Some(zone) = zone else { return Ok(None) };
-    zone.to_timestamp(local).map(|t| Some(t.as_nanosecond().div_euclid(1_000_000_000) as i64)).map_err(|_| ())
+    let Some(zone) = zone else { return Reading::Zoneless };
+    zone.to_timestamp(local).map_or(Reading::Nothing, seconds)
 }
 
 /// UTC seconds of a wall-clock reading in `zone`, given as the seconds a UTC clock with that reading would show.
@@ -164,19 +179,22 @@ mod tests {
     #[test]
     fn instants_need_a_zone_unless_they_carry_one() {
         let shanghai = zone("Asia/Shanghai").unwrap();
-        assert_eq!(parse_instant("2022-03-01T08:00:00+08:00", None), Ok(Some(1_646_092_800)));
-        assert_eq!(parse_instant("2022-03-01T00:00:00Z", None), Ok(Some(1_646_092_800)));
-        assert_eq!(parse_instant("2022-03-01 08:00:00", Some(&shanghai)), Ok(Some(1_646_092_800)));
-        assert_eq!(parse_instant("2022-03-01 08:00:00", None), Ok(None));
-        assert_eq!(parse_instant("2022-03-01", Some(&shanghai)), Ok(Some(1_646_064_000)));
-        assert_eq!(parse_instant("yesterday", Some(&shanghai)), Err(()));
-        assert_eq!(parse_instant("1969-12-31T23:59:59.5Z", None), Ok(Some(-1)), "fractions round down");
+        assert_eq!(parse_instant("2022-03-01T08:00:00+08:00", None), Reading::At(1_646_092_800));
+        assert_eq!(parse_instant("2022-03-01T00:00:00Z", None), Reading::At(1_646_092_800));
+        assert_eq!(parse_instant("2022-03-01 08:00:00", Some(&shanghai)), Reading::At(1_646_092_800));
+        assert_eq!(parse_instant("2022-03-01 08:00:00", None), Reading::Zoneless);
+        assert_eq!(parse_instant("2022-03-01", Some(&shanghai)), Reading::At(1_646_064_000));
+        assert_eq!(parse_instant("yesterday", Some(&shanghai)), Reading::Nothing);
+        assert_eq!(parse_instant("1969-12-31T23:59:59.5Z", None), Reading::At(-1), "fractions round down");
     }
 
     #[test]
     fn clock_changes_move_forward_or_take_the_first() {
         let auckland = zone("Pacific/Auckland").unwrap();
-        let wall = |text: &str| parse_instant(&format!("{text}Z"), None).unwrap().unwrap();
+        let wall = |text: &str| match parse_instant(&format!("{text}Z"), None) {
+            Reading::At(seconds) => seconds,
+            other => panic!("{text}: {other:?}"),
+        };
         let utc = |text: &str| local_to_utc(wall(text), &auckland).unwrap();
         assert_eq!(utc("2021-09-26T02:30:00"), wall("2021-09-25T14:30:00"), "skipped hour moves forward");
         assert_eq!(utc("2022-04-03T02:30:00"), wall("2022-04-02T13:30:00"), "repeated hour is the first");
@@ -185,7 +203,7 @@ mod tests {
     #[test]
     fn civil_days_follow_the_zone() {
         let shanghai = zone("Asia/Shanghai").unwrap();
-        let late = parse_instant("2022-03-01T17:00:00Z", None).unwrap().unwrap() as Second;
+        let late: Second = 1_646_154_000; // 2022-03-01 17:00 UTC
         assert_eq!(local_date(late, &shanghai).to_string(), "2022-03-02");
         assert_eq!(start_of_day(local_date(late, &shanghai), &shanghai), late - 3_600);
         assert_eq!(utc_day_name(utc_day(late)), "2022-03-01");

@@ -65,7 +65,7 @@ mod tests {
     use crate::facts::CaseFact;
     use crate::records::cases::{CaseRow, Status};
     use crate::rings::{Best, Edge, Exposed, Exposure, SourceRef, TracedPerson};
-    use crate::time::{Second, parse_date, parse_instant};
+    use crate::time::{Reading, Second, parse_date, parse_instant};
     use scheme::{FactKind, Instant, Vector};
     use std::path::Path;
 
@@ -108,7 +108,10 @@ mod tests {
     }
 
     fn check(scheme: &Scheme, vector: &Vector) {
-        let at = |text: &String| parse_instant(text, None).unwrap().unwrap() as Second;
+        let at = |text: &String| match parse_instant(text, None) {
+            Reading::At(seconds) => seconds as Second,
+            other => panic!("{text}: {other:?}"),
+        };
         let times: BTreeMap<Instant, Second> = vector.times.iter().map(|(i, t)| (*i, at(t))).collect();
         let status = match vector.status.as_deref() {
             Some("suspected") => Status::Suspected,

@@ -56,11 +56,11 @@ pub fn sweep(
     let (mut span, mut visit) = (0, 0);
     while span < spans.len() && visit < arrived.len() {
         if spans[span].from <= arrived[visit] {
-            for later in visit..arrived.len() {
-                if arrived[later] >= spans[span].until {
+            for (later, lo) in arrived.iter().enumerate().skip(visit) {
+                if *lo >= spans[span].until {
                     break;
                 }
-                pair(span, later, arrived[later]);
+                pair(span, later, *lo);
             }
             span += 1;
         } else {

@@ -122,12 +122,14 @@ impl Facts {
         self.cases = cases::standing(&rows, |fact| &fact.case, as_of);
         let unknown = self.cases.iter().filter(|c| c.case.person as usize >= visits.persons().len()).count();
         if unknown > 0 {
-            self.notes
-                .push(format!("{unknown} of {} case rows are of persons without a visit", self.cases.len()));
+            self.notes.push(format!("{unknown} of {} case rows: the person has no visit", self.cases.len()));
         }
         if rows.len() > self.cases.len() {
             let not_standing = rows.len() - self.cases.len();
-            self.notes.push(format!("{not_standing} case rows are withdrawals, withdrawn, or not yet known"));
+            self.notes.push(format!(
+                "{not_standing} of {} case rows do not stand: withdrawals, withdrawn, or not yet known",
+                rows.len()
+            ));
         }
         self.close(files);
         Ok(())
@@ -167,7 +169,7 @@ impl Facts {
         });
         let unknown = rows.iter().filter(|(_, venue, _)| venue.is_none()).count();
         if unknown > 0 {
-            self.notes.push(format!("{unknown} of {} windows are at venues no one has visited", rows.len()));
+            self.notes.push(format!("{unknown} of {} windows: no one has visited the venue", rows.len()));
         }
         self.places = rows
             .into_iter()

@@ -188,7 +188,8 @@ impl City {
             total += Draw::new(sizes, office).wide_lognormal();
             total
         });
-        let (malls, stations) = ((people / 60_000).clamp(2, 15), (people / 25_000).clamp(2, 40));
+        // A station is counted by its gates: people of one train meet, not those of one building.
+        let (malls, stations) = ((people / 10_000).clamp(2, 100), (people / 1_000).clamp(2, 250));
         City {
             first_district,
             districts: people.div_ceil(DISTRICT),
@@ -309,9 +310,9 @@ mod tests {
             assert!(is.parent.is_none_or(|mall| atlas.describe(mall).category == "mall"), "{}", is.name);
             *counts.entry(is.category).or_insert(0_u32) += 1;
         }
-        assert_eq!(counts["shop"], 209 * SHOPS + 17 * MALL_SHOPS);
+        assert_eq!(counts["shop"], 209 * SHOPS + 104 * MALL_SHOPS);
         assert_eq!(counts["meal"] + counts["social"], 209 * LEISURE);
-        assert_eq!((counts["mall"], counts["stadium"], counts["school"]), (17, 2, 209 * SCHOOLS));
+        assert_eq!((counts["mall"], counts["stadium"], counts["school"]), (104, 2, 209 * SCHOOLS));
         assert_eq!(counts["office"], 18_000 + 810);
     }
 

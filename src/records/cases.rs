@@ -8,7 +8,7 @@ use crate::records::columns::Kind;
 use crate::records::rejects::Reason;
 use crate::records::scans::{key, optional_text, optional_time, optional_word, span_fault};
 use crate::records::table::{Batch, ColumnSpec, Schema};
-use crate::records::{FileRows, StampedFile, read_files};
+use crate::records::{FileRows, Numbered, StampedFile, read_files};
 use crate::time::{FOREVER, Second};
 
 /// What a case row says about its person.
@@ -91,8 +91,8 @@ pub fn read(
     files: &[StampedFile],
     config: &TableConfig,
     rule: &ContactConfig,
-) -> Result<Vec<FileRows<Vec<(u64, CaseRow)>>>> {
-    read_files(files, &CASES, config, |rows: &mut Vec<(u64, CaseRow)>, batch, row| {
+) -> Result<Vec<FileRows<Numbered<CaseRow>>>> {
+    read_files(files, &CASES, config, |rows: &mut Numbered<CaseRow>, batch, row| {
         let case = from_batch(batch, row);
         if case.status != Status::Withdrawn {
             let Some((from, until)) = case.window(rule) else {

@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use crate::config::TimeUnit;
 use crate::ids::{Id, IdTable, IdType, NO_KEY};
 use crate::records::rejects::Reason;
-use crate::time;
+use crate::time::{self, Reading};
 
 /// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -243,18 +243,18 @@ fn times(array: &ArrayRef, clock: Clock<'_>) -> Result<Vec<i64>, String> {
 }
 
 /// A CSV cell as UTC seconds or a mark: an integer where the table has a time unit, else text of a date and time.
-/// `Err` where the reading is zoneless and no zone is known.
-pub fn time_from_text(cell: &str, clock: Clock<'_>) -> Result<i64, ()> {
+/// `None` where the reading is zoneless and no zone is known.
+pub fn time_from_text(cell: &str, clock: Clock<'_>) -> Option<i64> {
     let cell = cell.trim();
     if cell.is_empty() {
-        return Ok(NO_TIME);
+        return Some(NO_TIME);
     }
     if let (Some(unit), Ok(value)) = (clock.unit, cell.parse::<i64>()) {
-        return Ok(in_range(value, unit));
+        return Some(in_range(value, unit));
     }
     match time::parse_instant(cell, clock.zone) {
-        Ok(Some(seconds)) => Ok(clamp(seconds)),
-        Ok(None) => Err(()),
-        Err(()) => Ok(BAD_TIME),
+        Reading::At(seconds) => Some(clamp(seconds)),
+        Reading::Zoneless => None,
+        Reading::Nothing => Some(BAD_TIME),
     }
 }

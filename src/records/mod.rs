@@ -62,6 +62,9 @@ pub struct FileRows<T> {
     pub rows: T,
 }
 
+/// Rows with their numbers in the file, from 1.
+pub type Numbered<T> = Vec<(u64, T)>;
+
 /// Reads every file in parallel and hands each row that has a fault to rejects, every other to `accept`.
 ///
 /// `accept(rows, batch, row)` may still reject the row by returning its fault. Order of the result: as `files`.

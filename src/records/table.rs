@@ -273,7 +273,7 @@ fn constant(
         }
         Kind::Time => {
             let seconds =
-                columns::time_from_text(value, clock).map_err(|()| no_zone(file, schema, spec.name))?;
+                columns::time_from_text(value, clock).ok_or_else(|| no_zone(file, schema, spec.name))?;
             Column::Times(vec![seconds; rows])
         }
         Kind::Word(words) => Column::Words(vec![columns::word(value, words); rows]),
@@ -367,10 +367,10 @@ fn text_cells<'a>(
         Kind::Time => {
             let time = |cell: Result<&str, _>| match cell {
                 Ok(cell) => columns::time_from_text(cell, clock),
-                Err(_) => Ok(columns::BAD_TIME),
+                Err(_) => Some(columns::BAD_TIME),
             };
-            let times: Result<Vec<i64>, ()> = cells.map(time).collect();
-            Column::Times(times.map_err(|()| no_zone(file, schema, spec.name))?)
+            let times: Option<Vec<i64>> = cells.map(time).collect();
+            Column::Times(times.ok_or_else(|| no_zone(file, schema, spec.name))?)
         }
         Kind::Word(words) => {
             let word = |cell: Result<&str, _>| cell.map_or(columns::BAD_WORD, |c| columns::word(c, words));

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::records::columns::Kind;
 use crate::records::scans::{key, optional_text, span_fault, time};
 use crate::records::table::{ColumnSpec, Schema};
-use crate::records::{FileRows, StampedFile, read_files};
+use crate::records::{FileRows, Numbered, StampedFile, read_files};
 use crate::time::Second;
 
 /// Number of the window ids' table in a file's rows.
@@ -48,8 +48,8 @@ const SCHEMA: Schema = Schema {
 ///
 /// # Errors
 /// As for `table::read`.
-pub fn read(files: &[StampedFile], config: &TableConfig) -> Result<Vec<FileRows<Vec<(u64, WindowRow)>>>> {
-    read_files(files, &SCHEMA, config, |rows: &mut Vec<(u64, WindowRow)>, batch, row| {
+pub fn read(files: &[StampedFile], config: &TableConfig) -> Result<Vec<FileRows<Numbered<WindowRow>>>> {
+    read_files(files, &SCHEMA, config, |rows: &mut Numbered<WindowRow>, batch, row| {
         let (from, until) = (time(batch, 2, row), time(batch, 3, row));
         if let Some(reason) = span_fault(from, until) {
             return Some(("until", reason));

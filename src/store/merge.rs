@@ -1,5 +1,6 @@
 //! New rows into what a store holds: exactly as if everything had come at once.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
@@ -93,11 +94,13 @@ pub fn scans(
     }
     for (scan, file) in new {
         let day = utc_day(scan.at);
-        if !loaded.contains_key(&day) {
-            let stored = if stored_days.contains(&day) { existing.scans(day)? } else { Scans::default() };
-            loaded.insert(day, Day { stored, ..Day::default() });
-        }
-        let day = loaded.get_mut(&day).expect("just loaded");
+        let day = match loaded.entry(day) {
+            Entry::Occupied(day) => day.into_mut(),
+            Entry::Vacant(place) => {
+                let stored = if stored_days.contains(&day) { existing.scans(day)? } else { Scans::default() };
+                place.insert(Day { stored, ..Day::default() })
+            }
+        };
         if contains(&day.stored, scan) {
             changes.merged[file as usize] += 1;
         } else {
