@@ -7,3 +7,5 @@ mod id_forms;
 mod publishing;
 mod rejected_rows;
 mod support;
+mod night;
+mod shared_data;
