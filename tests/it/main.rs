@@ -1,0 +1,6 @@
+//! The one integration binary: oracles, laws, and whole commands. One, because linking is slow.
+
+mod brute;
+mod properties;
+mod random;
+mod worlds;
