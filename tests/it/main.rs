@@ -1,4 +1,13 @@
-//! One integration binary: linking is slow.
+//! The one integration binary: oracles, laws, whole commands, whole nights. One, because linking is slow.
+
+mod support;
+
+mod brute;
+mod feeds;
+mod laws;
+mod properties;
+mod random;
+mod worlds;
 
 mod bad_input;
 mod cli;
@@ -6,6 +15,6 @@ mod hostile;
 mod id_forms;
 mod publishing;
 mod rejected_rows;
-mod support;
+
 mod night;
 mod shared_data;
