@@ -43,7 +43,7 @@ impl Format {
 /// The files of a table, each once, sorted by name.
 ///
 /// # Errors
-/// `input` for a path that names nothing, a folder or glob without a data file, or a file of another format.
+/// `input` for a path that names nothing, a folder or glob without a data file, a file of another format, or a pipe.
 pub fn find(table: &str, config: &TableConfig) -> Result<Vec<InputFile>> {
     let mut files = Vec::new();
     for text in &config.paths {
@@ -72,6 +72,13 @@ pub fn find(table: &str, config: &TableConfig) -> Result<Vec<InputFile>> {
             ));
         }
         files.extend(found.into_iter().filter_map(|path| describe(path, &config.base)));
+    }
+    if let Some(endless) = files.iter().find(|file| is_endless(&file.path)) {
+        return Err(Error::input(
+            &endless.name,
+            format!("table {table}: expected a file, found a pipe or device"),
+            "write what it delivers to a file first: input is read twice, once to know it again",
+        ));
     }
     files.sort();
     files.dedup_by(|a, b| a.path == b.path);
@@ -115,12 +122,37 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
+/// Whether reading could wait forever. A link to nothing is not: opening it says what is wrong.
+fn is_endless(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| !found.is_file())
+}
+
 fn describe(path: PathBuf, base: &Path) -> Option<InputFile> {
     let name = path.strip_prefix(base).unwrap_or(&path).to_string_lossy().into_owned();
     let folders = path.parent()?.components().filter_map(|c| c.as_os_str().to_str());
     let partitions =
-        folders.filter_map(|f| f.split_once('=')).map(|(k, v)| (k.to_string(), v.to_string())).collect();
+        folders.filter_map(|f| f.split_once('=')).map(|(k, v)| (k.to_string(), partition_value(v))).collect();
     Some(InputFile { name, format: Format::of(&path)?, path, partitions })
+}
+
+/// The value a partition folder stands for: Hive and Spark write `%2F` for a slash and a word of their own for null,
+/// which is an empty cell here.
+fn partition_value(folder: &str) -> String {
+    if folder == "__HIVE_DEFAULT_PARTITION__" {
+        return String::new();
+    }
+    let mut value = Vec::with_capacity(folder.len());
+    let mut rest = folder.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let escaped = tail.get(..2).filter(|_| *first == b'%').and_then(|two| {
+            let [high, low] = [two[0], two[1]].map(|digit| (digit as char).to_digit(16));
+            Some((high? * 16 + low?) as u8)
+        });
+        value.push(escaped.unwrap_or(*first));
+        rest = if escaped.is_some() { &tail[2..] } else { tail };
+    }
+    // Escapes that make no text were no escapes.
+    String::from_utf8(value).unwrap_or_else(|_| folder.to_string())
 }
 
 #[cfg(test)]
@@ -162,5 +194,19 @@ mod tests {
         let config = TableConfig { base: base.path().into(), paths: vec!["s".into()], ..Default::default() };
         let partitions = &find("scans", &config).unwrap()[0].partitions;
         assert_eq!(partitions.last().unwrap(), &("day".to_string(), "2022-03-01".to_string()));
+    }
+    #[test]
+    fn partition_values_are_unescaped() {
+        for (folder, value) in [
+            ("A", "A"),
+            ("a%2Fb%3d", "a/b="),
+            ("100%", "100%"),
+            ("%zz%4", "%zz%4"),
+            ("%ff", "%ff"),
+            ("%E5%BC%A0", "张"),
+            ("__HIVE_DEFAULT_PARTITION__", ""),
+        ] {
+            assert_eq!(partition_value(folder), value, "{folder}");
+        }
     }
 }

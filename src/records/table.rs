@@ -262,6 +262,7 @@ fn constant(
     ids: &mut [IdTable],
 ) -> Result<Column> {
     Ok(match spec.kind {
+        Kind::Id(_) if value.is_empty() => Column::Ids(vec![NO_KEY; rows]),
         Kind::Id(table) => {
             let mut buffer = String::new();
             let kind = ids[table].ids().kind();
@@ -277,7 +278,7 @@ fn constant(
             Column::Times(vec![seconds; rows])
         }
         Kind::Word(words) => Column::Words(vec![columns::word(value, words); rows]),
-        Kind::Text => Column::Texts(vec![Some(value.to_string()); rows]),
+        Kind::Text => Column::Texts(vec![(!value.is_empty()).then(|| value.to_string()); rows]),
     })
 }
 
@@ -337,6 +338,9 @@ fn read_csv(
                 Origin::File(at) => {
                     let cells =
                         lines.iter().map(|line| std::str::from_utf8(line.get(*at).unwrap_or_default()));
+                    if spec.kind == Kind::Time && clock.unit.is_none() && are_integers(cells.clone()) {
+                        return Err(no_unit(file, schema, spec.name));
+                    }
                     Some(text_cells(file, schema, spec, cells, clock, &mut ids)?)
                 }
             });
@@ -344,6 +348,14 @@ fn read_csv(
         each(&Batch { first_row, rows: lines.len(), columns, misfits })?;
         first_row += lines.len() as u64;
     }
+}
+
+/// Whether every cell that is not empty counts something, so that no row of the file could be used without a unit.
+/// Eight digits are a date.
+fn are_integers<'a>(cells: impl Iterator<Item = Result<&'a str, std::str::Utf8Error>>) -> bool {
+    let is_integer = |cell: &str| cell.len() != 8 && cell.parse::<i64>().is_ok();
+    let mut filled = cells.map(|cell| cell.unwrap_or("?").trim()).filter(|cell| !cell.is_empty()).peekable();
+    filled.peek().is_some() && filled.all(is_integer)
 }
 
 /// Text cells as a checked column; bytes that are not UTF-8 are unreadable cells.
