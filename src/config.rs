@@ -175,10 +175,19 @@ impl Config {
     /// The configuration in the TOML file at `path`; relative paths in it start from its folder.
     ///
     /// # Errors
-    /// `storage` if it cannot be read; `usage` with line and column for anything in it that is wrong.
+    /// `usage` if there is none, with line and column for anything in it that is wrong; `storage` if it cannot be read.
     pub fn read(path: &Path) -> Result<Config> {
-        let text =
-            std::fs::read_to_string(path).map_err(Error::storage(path, "reading the configuration"))?;
+        let text = std::fs::read_to_string(path).map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => Error::usage(
+                format!("{}: no configuration here", path.display()),
+                "`ringtrace init` writes one to start from",
+            ),
+            std::io::ErrorKind::InvalidData => Error::usage(
+                format!("{}: expected text in UTF-8, found other bytes", path.display()),
+                "save it as UTF-8",
+            ),
+            _ => Error::storage(path, "reading the configuration")(e),
+        })?;
         let base = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         Config::from_text(&text, base, &path.display().to_string())
     }

@@ -101,7 +101,14 @@ impl Error {
             Error::Storage { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => Some(
                 "free some space and run the same command again; nothing half-written is left in use".into(),
             ),
-            Error::Storage { .. } => None,
+            Error::Storage { source, .. } => Some(
+                match source.kind() {
+                    std::io::ErrorKind::NotFound => "check the path, and where a link on it leads",
+                    std::io::ErrorKind::PermissionDenied => "let the user who runs this read or write it",
+                    _ => "mend what the system reports and run the same command again",
+                }
+                .into(),
+            ),
         }
     }
 
