@@ -84,8 +84,22 @@ fn locate(file: &InputFile, schema: &Schema, config: &TableConfig, found: &[Stri
     let locate_one = |column: &ColumnSpec| {
         let mapped = config.columns.get(column.name);
         let theirs = mapped.map_or(column.name, String::as_str);
-        if let Some(at) = found.iter().position(|name| name == theirs) {
-            return Ok(Origin::File(at));
+        let mut named = (0..found.len()).filter(|at| found[*at] == theirs);
+        match (named.next(), named.count()) {
+            (Some(at), 0) => return Ok(Origin::File(at)),
+            // Taking the first would trace whichever the sender happened to write there.
+            (Some(_), more) => {
+                return Err(Error::input(
+                    &file.name,
+                    format!(
+                        "column {}: expected one column named {theirs:?}, found {}",
+                        column.name,
+                        more + 1
+                    ),
+                    "rename or remove the others",
+                ));
+            }
+            (None, _) => {}
         }
         if let Some((_, value)) = file.partitions.iter().rev().find(|(key, _)| key == theirs) {
             return Ok(Origin::Partition(value.clone()));
