@@ -5,6 +5,7 @@
 pub mod cases;
 pub mod columns;
 pub mod files;
+pub mod pages;
 pub mod rejects;
 pub mod scans;
 pub mod table;

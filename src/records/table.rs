@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
@@ -14,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::ids::{Id, IdTable, IdType, NO_KEY};
 use crate::records::columns::{self, BAD_KEY, Clock, Column, Kind};
 use crate::records::files::{Format, InputFile};
+use crate::records::pages;
 use crate::schema::did_you_mean;
 
 /// What a table's columns are.
@@ -82,8 +84,22 @@ fn locate(file: &InputFile, schema: &Schema, config: &TableConfig, found: &[Stri
     let locate_one = |column: &ColumnSpec| {
         let mapped = config.columns.get(column.name);
         let theirs = mapped.map_or(column.name, String::as_str);
-        if let Some(at) = found.iter().position(|name| name == theirs) {
-            return Ok(Origin::File(at));
+        let mut named = (0..found.len()).filter(|at| found[*at] == theirs);
+        match (named.next(), named.count()) {
+            (Some(at), 0) => return Ok(Origin::File(at)),
+            // Taking the first would trace whichever the sender happened to write there.
+            (Some(_), more) => {
+                return Err(Error::input(
+                    &file.name,
+                    format!(
+                        "column {}: expected one column named {theirs:?}, found {}",
+                        column.name,
+                        more + 1
+                    ),
+                    "rename or remove the others",
+                ));
+            }
+            (None, _) => {}
         }
         if let Some((_, value)) = file.partitions.iter().rev().find(|(key, _)| key == theirs) {
             return Ok(Origin::Partition(value.clone()));
@@ -142,6 +158,7 @@ fn read_parquet(
     let damaged = |e: &dyn std::fmt::Display| Error::damaged(&file.name, e);
     let open = File::open(&file.path).map_err(Error::storage(&file.path, "opening"))?;
     let length = open.metadata().map_err(Error::storage(&file.path, "opening"))?.len();
+    let pages_file = open.try_clone().map_err(Error::storage(&file.path, "opening"))?;
     let options = ArrowReaderOptions::new();
     let builder =
         ParquetRecordBatchReaderBuilder::try_new_with_options(open, options).map_err(|e| damaged(&e))?;
@@ -191,6 +208,7 @@ fn read_parquet(
 
     let wanted = origins.iter().filter_map(|o| if let Origin::File(at) = o { Some(*at) } else { None });
     let mask = ProjectionMask::roots(builder.parquet_schema(), wanted);
+    check_pages(file, &pages_file, builder.metadata(), &mask)?;
     let rows_claimed = builder.metadata().file_metadata().num_rows();
     let reader =
         builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(|e| damaged(&e))?;
@@ -247,6 +265,26 @@ fn check_footer(file: &InputFile, metadata: &ParquetMetaData, length: u64) -> Re
     }
     if rows != metadata.file_metadata().num_rows() {
         return wrong("the footer's row counts contradict each other");
+    }
+    Ok(())
+}
+
+/// Refuses pages that claim more than they can hold, in the columns that will be read. The footer has been checked.
+fn check_pages(
+    file: &InputFile,
+    open: &File,
+    metadata: &ParquetMetaData,
+    wanted: &ProjectionMask,
+) -> Result<()> {
+    for group in metadata.row_groups() {
+        let columns = group.columns().iter().enumerate().filter(|(at, _)| wanted.leaf_included(*at));
+        for (_, column) in columns {
+            let (start, length) = column.byte_range();
+            pages::check(open, start, length).map_err(|e| match e.kind() {
+                ErrorKind::InvalidData | ErrorKind::UnexpectedEof => Error::damaged(&file.name, e),
+                _ => Error::storage(&file.path, "reading")(e),
+            })?;
+        }
     }
     Ok(())
 }

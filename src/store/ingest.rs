@@ -233,12 +233,18 @@ impl Keys {
     ) -> Result<Keys> {
         let persons: Vec<&IdTable> = files.iter().map(|(_, ids)| &ids[PERSONS]).collect();
         let mut venue_tables: Vec<&IdTable> = files.iter().map(|(_, ids)| &ids[VENUES]).collect();
-        let (mut person_ids, mut venues) = match current {
-            Some(current) => (current.persons().clone(), current.venues().clone()),
+        // The first ids decide what type ids have; a delivery without rows decides nothing. Venues go by the visits,
+        // where the ids of a described venue can be text only because its table came as CSV.
+        let mut person_ids = match current.map(DiskStore::persons).filter(|ids| !ids.is_empty()) {
+            Some(known) => known.clone(),
+            None => IdTable::new(common_type(&persons).unwrap_or(IdType::Text)),
+        };
+        let mut venues = match current.map(DiskStore::venues).filter(|venues| !venues.ids.is_empty()) {
+            Some(known) => known.clone(),
             None => {
-                let described = venue_files.iter().map(|f| &f.ids[0]);
-                let venue_type = common_type(venue_tables.iter().copied().chain(described));
-                (IdTable::new(common_type(persons.iter().copied())), Venues::new(venue_type))
+                let described: Vec<&IdTable> = venue_files.iter().map(|f| &f.ids[0]).collect();
+                let kind = common_type(&venue_tables).or_else(|| common_type(&described));
+                Venues::new(kind.unwrap_or(IdType::Text))
             }
         };
         let persons_of = person_ids.absorb(&persons);
@@ -273,14 +279,10 @@ impl Keys {
     }
 }
 
-/// The type that holds the ids of all these tables; text holds everything. Tables without ids have no say.
-fn common_type<'a>(tables: impl Iterator<Item = &'a IdTable>) -> IdType {
-    let kinds: BTreeSet<u8> = tables.filter(|t| !t.is_empty()).map(|t| t.ids().kind() as u8).collect();
-    match kinds.into_iter().collect::<Vec<_>>()[..] {
-        [kind] if kind == IdType::Int as u8 => IdType::Int,
-        [kind] if kind == IdType::Uint as u8 => IdType::Uint,
-        _ => IdType::Text,
-    }
+/// The type that holds the ids of all these tables; text holds everything. `None` if there are no ids.
+fn common_type(tables: &[&IdTable]) -> Option<IdType> {
+    let kinds = tables.iter().filter(|t| !t.is_empty()).map(|t| t.ids().kind());
+    kinds.reduce(|a, b| if a == b { a } else { IdType::Text })
 }
 
 /// Sets what the venues files say. The first row of a venue counts, in the order of files and rows; a later one is
@@ -341,6 +343,8 @@ fn write(folder: &Path, feed: &Feed<'_>, current: Option<&DiskStore>, prepared: 
     };
     let mut next = before.clone();
     next.visit_rules = digest(feed.rules);
+    next.person_id_type = persons.ids().kind();
+    next.venue_id_type = venues.ids.ids().kind();
     next.directed = changes.directed || before.directed;
     let known_persons = current.map_or(0, |c| c.persons().len());
     if known_persons < persons.len() {

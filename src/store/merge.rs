@@ -234,6 +234,7 @@ fn episodes(
 /// with those stored.
 ///
 /// Stored visits never touch each other, so whatever a new one joins lies on a day whose extent meets the new rows'.
+/// A day that gets rows is loaded in any case, because it is written whole.
 ///
 /// # Errors
 /// Those of reading the store.
@@ -250,7 +251,8 @@ pub fn visits(existing: &dyn Existing, new: Vec<FromFile<Visit>>, files: usize) 
     let mut touched: BTreeSet<u32> = BTreeSet::new();
     for day in existing.days() {
         let Some((from, until)) = existing.extent(day) else { continue };
-        if extents.values().any(|(arrived, left)| from <= *left && *arrived <= until) {
+        let meets = |(arrived, left): &(Second, Second)| from <= *left && *arrived <= until;
+        if extents.contains_key(&day) || extents.values().any(meets) {
             pool.extend(existing.visits(day)?.iter().map(|visit| (visit, STORED)));
             touched.insert(day);
         }

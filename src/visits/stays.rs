@@ -52,9 +52,11 @@ fn at_venue(here: &[Scan], all: &[Scan], rules: &StayRules, stays: &mut Vec<Visi
             stays.extend(stay(*scan, scan.at, left, left, end_source));
             continue;
         }
-        // Whether the stay that is open can still be going on at this scan.
+        // Whether the stay that is open can still be going on at this scan. Checking out here and in elsewhere in one
+        // second (or minute, as many readers round) is the ordinary way to leave.
+        let out = scan.direction == Direction::Out;
         let goes_on = open.as_ref().is_some_and(|open| {
-            next_elsewhere.is_none_or(|next| scan.at < next)
+            next_elsewhere.is_none_or(|next| scan.at < next || (out && scan.at == next))
                 && scan.at <= open.arrived.saturating_add(rules.cap_s)
         });
         match (scan.direction, open.take()) {

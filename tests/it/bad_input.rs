@@ -50,6 +50,9 @@ fn a_missing_column_is_named_with_the_nearest() {
         folder.refuses(&format!("{TRACE} visits.csv"), 2, "input", &[&["visits.csv: "], &parts[..]].concat());
         folder.refuses("ingest --store new/store --visits visits.csv", 2, "input", &parts);
     }
+    folder.write("visits.csv", format!("person_id,left_at,{HEADER}\n"));
+    let twice = "visits.csv: column person_id: expected one column named \"person_id\", found 2";
+    folder.refuses(&format!("{TRACE} visits.csv"), 2, "input", &[twice]);
     folder.write("visits.csv", format!("uid,site,start,end\n{LINE}\n"));
     let map = "--map visits.person_id=uid --map visits.venue_id=site --map visits.arrived_at=start --map visits.left_at";
     folder.run(&format!("{TRACE} visits.csv {map}=end")).done();
@@ -211,10 +214,11 @@ fn files_that_cannot_be_read() {
 #[test]
 fn folders_globs_and_partitions() {
     let folder = Folder::with_case();
-    for (site, person) in [("A", PERSONS[0]), ("A", PERSONS[1]), ("B", PERSONS[2]), ("C%2FD", PERSONS[2])] {
+    let [zoe, yan, xue] = PERSONS;
+    for (number, (site, person)) in [("A", zoe), ("A", yan), ("B", xue), ("C%2FD", xue)].iter().enumerate() {
         let line = format!("{person},2022-03-01T08:00:00Z,2022-03-01T09:00:00Z\n");
         folder
-            .write(&format!("in/site={site}/{person}.csv"), format!("person_id,arrived_at,left_at\n{line}"));
+            .write(&format!("in/site={site}/{number}.csv"), format!("person_id,arrived_at,left_at\n{line}"));
     }
     let line = "xue-9953,2022-03-01T08:00:00Z,2022-03-01T09:00:00Z";
     folder

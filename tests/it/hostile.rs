@@ -73,9 +73,9 @@ fn in_parallel<T: Sync>(items: &[T], check: impl Fn(usize, &T) + Sync) -> usize 
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         let work = || {
-            while let Some((at, item)) =
-                { Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, items.get(at)?))) }
-            {
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                let Some(item) = items.get(at) else { break };
                 check(at, item);
             }
         };
@@ -323,6 +323,27 @@ fn pages_that_claim_what_they_do_not_hold() {
                     ["trace", "--visits", "claims.parquet", "--cases", "cases.csv", "--out", "out", "-q"];
                 assert_eq!(check(&folder, "claims.parquet", &what, &trace), 6, "{what}");
             }
+        }
+    }
+}
+
+#[test]
+fn pages_that_claim_values_they_do_not_hold() {
+    for (at, bytes) in valid_files().iter().enumerate() {
+        // The number of values is the first field of the struct after the lengths: of a dictionary page (number 7,
+        // four past the last), a data page (5) or one of version 2 (8).
+        let head = bytes
+            .windows(2)
+            .position(|two| [[0x4c, 0x15], [0x2c, 0x15], [0x5c, 0x15]].contains(&[two[0], two[1]]));
+        let from = head.expect("a page begins the file") + 2;
+        assert!(from < 20, "{from}: in the first page's header");
+        let until = from + bytes[from..].iter().position(|b| b & 0x80 == 0).unwrap() + 1;
+        for claim in [i32::MAX, i32::MIN, -1, 1 << 30] {
+            let folder = Folder::with_case();
+            folder.write("claims.parquet", [&bytes[..from], &zigzag(claim), &bytes[until..]].concat());
+            let what = format!("file {at}, {claim} values");
+            let trace = ["trace", "--visits", "claims.parquet", "--cases", "cases.csv", "--out", "out", "-q"];
+            assert_eq!(check(&folder, "claims.parquet", &what, &trace), 6, "{what}");
         }
     }
 }

@@ -47,7 +47,7 @@ impl Folder {
         let window = "2022-03-01T00:00:00Z,2022-03-03T00:00:00Z";
         folder.write(
             "cases.csv",
-            &format!("person_id,infectious_from,infectious_until\n{},{window}\n", PERSONS[0]),
+            format!("person_id,infectious_from,infectious_until\n{},{window}\n", PERSONS[0]),
         );
         folder
     }
@@ -158,10 +158,10 @@ pub fn tree(folder: &Path) -> BTreeMap<String, String> {
         for path in entries.map(|entry| entry.unwrap().path()) {
             if path.is_dir() {
                 folders.push(path);
-            } else if path.file_name().unwrap() != "lock" {
+            } else if path.is_file() && path.file_name().unwrap() != "lock" {
                 let name = path.strip_prefix(folder).unwrap().to_string_lossy().into_owned();
-                let hash = std::fs::read(&path).map(|b| blake3::hash(&b).to_hex().to_string());
-                found.insert(name, hash.unwrap_or_default());
+                let bytes = std::fs::read(&path).unwrap_or_default();
+                found.insert(name, blake3::hash(&bytes).to_hex().to_string());
             }
         }
     }
