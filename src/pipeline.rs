@@ -106,6 +106,7 @@ pub fn night(config: &Config, base: &Path, date: Date, progress: &dyn Progress) 
         venues: tables::venues(&traced, visits.venues()),
         changes: register::changes(&register, &published, &scheme, &facts),
         rejects: rejects_table(&all_rejects(store.rejects()?, &ingested, &facts)),
+        scheme: scheme.text.clone(),
     };
     let inputs = all_files(&store, &ingested, &facts);
     let counts = Counts {
@@ -180,7 +181,7 @@ fn identify(config: &Config, scheme: &Scheme, before: Option<&(Date, Run)>) -> R
         scheme: SchemeIdentity {
             id: scheme.id.clone(),
             version: scheme.version,
-            blake3: scheme.digest.clone(),
+            blake3: blake3::hash(scheme.text.as_bytes()).to_hex().to_string(),
         },
         files,
         before: before.map(|(date, run)| RegisterIdentity { date: date.to_string(), blake3: register(run) }),
@@ -350,13 +351,14 @@ pub fn trace(
     rejects.extend(facts.rejects.iter().cloned());
     rejects.sort();
     let names = names(&facts, visits.venues());
-    for (name, table) in [
-        ("contacts", tables::contacts(&traced, names)),
-        ("exposures", tables::exposures(&traced, names)),
-        ("rejects", rejects_table(&rejects)),
-    ] {
-        tables::write_parquet(&out.join(format!("{name}.parquet")), &table)?;
-    }
+    tables::write_together(
+        out,
+        &[
+            ("contacts", tables::contacts(&traced, names)),
+            ("exposures", tables::exposures(&traced, names)),
+            ("rejects", rejects_table(&rejects)),
+        ],
+    )?;
     progress.end("written");
     Ok(Trace { counts: Counts::new(visits, &facts, &traced), traced, balance, notes: facts.notes })
 }

@@ -38,8 +38,8 @@ pub struct Scheme {
     pub rules: Vec<Rule>,
     /// What it must say of given facts.
     pub vectors: Vec<Vector>,
-    /// BLAKE3 of the pack's text.
-    pub digest: String,
+    /// The pack as text; a run keeps it, so that it can be explained when the pack has moved on.
+    pub text: String,
 }
 
 /// A text in both languages.
@@ -232,7 +232,11 @@ impl Scheme {
         Err(Error::usage(format!("scheme {name:?} is not known"), help))
     }
 
-    fn from_text(text: &str, name: &str) -> Result<Scheme> {
+    /// The pack in `text`. `name` stands for it in messages.
+    ///
+    /// # Errors
+    /// `usage` for anything in it that is wrong.
+    pub fn from_text(text: &str, name: &str) -> Result<Scheme> {
         let wrong = |what: String| {
             Error::usage(format!("scheme {name}: {what}"), "compare with a pack that comes with ringtrace")
         };
@@ -274,7 +278,7 @@ impl Scheme {
             holds_last_day: pack.holds_last_day,
             rules: pack.rule,
             vectors: pack.vector,
-            digest: blake3::hash(text.as_bytes()).to_hex().to_string(),
+            text: text.to_string(),
         })
     }
 

@@ -8,7 +8,6 @@ use clap::CommandFactory;
 use serde_json::json;
 
 use crate::cli::{Cli, Command, Common, ContactsArgs, TraceArgs, base_of};
-use crate::colors::Scheme;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::generate::{self, WorldSpec};
@@ -107,7 +106,7 @@ pub fn execute(cli: Cli) -> Result<Outcome> {
         }
         Command::Explain { run, person_id, time_zone } => {
             let run = Run::open(&run)?;
-            let scheme = Scheme::load(&run.record.identity.scheme.id, Path::new("."))?;
+            let scheme = run.scheme()?;
             let zone = time::zone(time_zone.as_deref().unwrap_or(&run.record.identity.time_zone))?;
             let explanation = explain::gather(&run, &person_id, &scheme)?;
             say(&common, || explanation.words(&scheme, &zone), || explanation.json());

@@ -168,7 +168,11 @@ impl Explanation {
                 writeln!(out, "Traced in ring {ring}, but no rule of the scheme holds for it on this date:")?;
                 return self.write_chain(out, zone);
             }
-            return writeln!(out, "Not traced: no exposure within the rings followed.");
+            writeln!(out, "Not traced: no exposure within the rings followed.")?;
+            return writeln!(
+                out,
+                "A run lists only who was reached, so a misspelt id reads like this too: check the id."
+            );
         };
         let or = |text: &str, other: &str| if text.is_empty() { other.to_string() } else { text.to_string() };
         writeln!(out, "  since       {}", register["since"])?;

@@ -6,6 +6,7 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Int64Type, Schema, UInt64Type};
 
+use crate::colors::Scheme;
 use crate::error::{Error, Result};
 use crate::ids::{Id, IdType};
 use crate::outputs::csv::plain;
@@ -44,6 +45,31 @@ impl Run {
         Ok(Run { folder: folder.into(), record })
     }
 
+    /// The scheme it was colored by, as it was then.
+    ///
+    /// # Errors
+    /// `integrity` if the pack is not as published; `storage`.
+    pub fn scheme(&self) -> Result<Scheme> {
+        Scheme::from_text(&String::from_utf8_lossy(&self.bytes("scheme.toml")?), "scheme.toml")
+    }
+
+    /// A published file's bytes.
+    fn bytes(&self, name: &str) -> Result<Vec<u8>> {
+        let output = self.record.outputs.iter().find(|o| o.path == name).ok_or_else(|| {
+            let names: Vec<&str> = self.tables().collect();
+            Error::usage(format!("this run has no {name}"), format!("tables: {}", names.join(", ")))
+        })?;
+        let path = self.folder.join(name);
+        let bytes = std::fs::read(&path).map_err(Error::storage(&path, "reading"))?;
+        if blake3::hash(&bytes).to_hex().as_str() != output.blake3 {
+            return Err(Error::integrity(
+                format!("{}: its bytes are not those that were published", path.display()),
+                "restore the run from a copy",
+            ));
+        }
+        Ok(bytes)
+    }
+
     /// The names of its tables.
     pub fn tables(&self) -> impl Iterator<Item = &str> {
         self.record.outputs.iter().filter_map(|o| o.path.strip_suffix(".parquet"))
@@ -55,18 +81,7 @@ impl Run {
     /// `integrity` if it is not the file that was published; `storage`.
     pub fn table(&self, name: &str) -> Result<Table> {
         let file = format!("{name}.parquet");
-        let output = self.record.outputs.iter().find(|o| o.path == file).ok_or_else(|| {
-            let names: Vec<&str> = self.tables().collect();
-            Error::usage(format!("this run has no table {name:?}"), format!("tables: {}", names.join(", ")))
-        })?;
-        let path = self.folder.join(&file);
-        let bytes = std::fs::read(&path).map_err(Error::storage(&path, "reading"))?;
-        if blake3::hash(&bytes).to_hex().as_str() != output.blake3 {
-            return Err(Error::integrity(
-                format!("{}: its bytes are not those that were published", path.display()),
-                "restore the run from a copy",
-            ));
-        }
+        let bytes = self.bytes(&file)?;
         let batches = from_bytes(bytes, &file)?;
         let schema = batches.first().map_or_else(|| Schema::empty().into(), |b| b.schema());
         let batch = concat_batches(&schema, &batches).map_err(|e| Error::damaged(&file, e))?;

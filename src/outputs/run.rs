@@ -228,6 +228,8 @@ pub struct NightTables {
     pub venues: RecordBatch,
     /// `rejects.parquet`
     pub rejects: RecordBatch,
+    /// `scheme.toml`: the pack as text
+    pub scheme: String,
 }
 
 /// Writes a night beside its place, checks it, and renames it into place.
@@ -266,6 +268,9 @@ fn write_all(work: &Path, tables: &NightTables, record: &mut RunRecord) -> Resul
         tables::write_parquet(&path, table)?;
         files.push(path);
     }
+    let path = work.join("scheme.toml");
+    publish::write_file(&path, tables.scheme.as_bytes())?;
+    files.push(path);
     let rows: Vec<u32> = (0..tables.changes.num_rows() as u32).collect();
     files.extend(super::csv::write(work, "changes", &tables.changes, &rows)?);
     files.extend(lists::write(work, &tables.colors)?);

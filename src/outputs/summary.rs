@@ -162,7 +162,7 @@ pub fn text(record: &RunRecord, scheme: &Scheme, folder: &Path) -> String {
         ("exposures.parquet", "the edges: who was exposed by whom, where, when"),
         ("venues.parquet", "the venues those name"),
         ("rejects.parquet", "rows that could not be used, and why"),
-        ("run.json", "inputs, hashes, counts"),
+        ("run.json", "inputs, hashes, counts; scheme.toml is the pack used"),
     ] {
         lines.push(format!("    {file:<18}{what}"));
     }

@@ -176,5 +176,24 @@ pub fn write_parquet(path: &Path, batch: &RecordBatch) -> Result<()> {
     publish::write_file(path, &to_bytes(batch, settings)?)
 }
 
+/// Writes tables as `folder/NAME.parquet` so that none appears before all are written.
+///
+/// # Errors
+/// `storage`.
+pub fn write_together(folder: &Path, tables: &[(&str, RecordBatch)]) -> Result<()> {
+    let beside = |name: &str| folder.join(format!("{}{name}.parquet", publish::UNFINISHED));
+    for (name, table) in tables {
+        if let Err(error) = write_parquet(&beside(name), table) {
+            // What is left is of no use; a failure to remove it would hide the first one.
+            tables.iter().for_each(|(name, _)| drop(std::fs::remove_file(beside(name))));
+            return Err(error);
+        }
+    }
+    for (name, _) in tables {
+        publish::publish_entry(&beside(name), &folder.join(format!("{name}.parquet")))?;
+    }
+    Ok(())
+}
+
 /// A region without a name in lists and tables.
 pub const NO_REGION: &str = "unknown";

@@ -102,6 +102,14 @@ pub fn read_content(store: &Path, file: &DataFile) -> Result<Vec<u8>> {
 /// `storage`.
 pub fn publish_folder(finished: &Path, place: &Path) -> Result<()> {
     sync_folder(finished)?;
+    publish_entry(finished, place)
+}
+
+/// Renames a finished file or folder, itself flushed already, into place and makes the rename last.
+///
+/// # Errors
+/// `storage`.
+pub fn publish_entry(finished: &Path, place: &Path) -> Result<()> {
     std::fs::rename(finished, place).map_err(Error::storage(place, "renaming into place"))?;
     sync_folder(place.parent().expect("a published folder has a parent"))
 }

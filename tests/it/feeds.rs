@@ -8,7 +8,7 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMill
 use arrow::datatypes::{Field, Schema};
 use parquet::arrow::ArrowWriter;
 use ringtrace::config::{
-    ContactConfig, ContactThreshold, Edges, StayRule, TableConfig, TimeUnit, VisitRules,
+    ContactConfig, ContactThreshold, Edges, StayRule, TableConfig, ThresholdOverride, TimeUnit, VisitRules,
 };
 use ringtrace::ids::{Id, IdTable, NO_KEY, convert};
 use ringtrace::records::scans::{Direction, NOT_LEFT};
@@ -140,6 +140,14 @@ fn told_scan(row: &Row) -> Row {
     row
 }
 
+fn differing(own: ContactThreshold) -> ThresholdOverride {
+    ThresholdOverride {
+        min_overlap_s: Some(own.min_overlap_s),
+        linger_s: Some(own.linger_s),
+        exclude: own.exclude,
+    }
+}
+
 fn contacts(random: &mut Random, tick: u32) -> ContactConfig {
     let threshold = |random: &mut Random| ContactThreshold {
         min_overlap_s: random.below(3) * tick,
@@ -148,7 +156,7 @@ fn contacts(random: &mut Random, tick: u32) -> ContactConfig {
     };
     ContactConfig {
         other: threshold(random),
-        by_category: BTreeMap::from([("b".to_string(), threshold(random))]),
+        by_category: BTreeMap::from([("b".to_string(), differing(threshold(random)))]),
         rings: 3,
         cumulative: None,
         lookback_s: 0,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use fixedbitset::FixedBitSet;
-use ringtrace::config::{ContactConfig, ContactThreshold, Cumulative, Edges, StayRule};
+use ringtrace::config::{ContactConfig, ContactThreshold, Cumulative, Edges, StayRule, ThresholdOverride};
 use ringtrace::ids::{Id, IdTable, IdType, NO_KEY};
 use ringtrace::records::scans::{Direction, NOT_LEFT};
 use ringtrace::records::venues::VenueFacts;
@@ -186,7 +186,13 @@ fn contacts(random: &mut Random, tick: u32, shape: Shape) -> ContactConfig {
     let other = ContactThreshold { exclude: false, ..threshold(random) };
     let mut by_category = BTreeMap::new();
     if random.chance(60) {
-        by_category.insert("a".to_string(), threshold(random));
+        let own = threshold(random);
+        let differs = ThresholdOverride {
+            min_overlap_s: random.chance(70).then_some(own.min_overlap_s),
+            linger_s: random.chance(70).then_some(own.linger_s),
+            exclude: own.exclude,
+        };
+        by_category.insert("a".to_string(), differs);
     }
     let period_s = tick * random.pick(&[1, 2, 5, 9, 30, 200]);
     let cumulative = (shape == Shape::Cumulative)
@@ -242,7 +248,12 @@ impl World {
     pub fn threshold(&self, venue: u32) -> ContactThreshold {
         let category = self.categories[venue as usize].as_ref();
         let own = category.and_then(|c| self.contacts.by_category.get(c));
-        *own.unwrap_or(&self.contacts.other)
+        let other = self.contacts.other;
+        own.map_or(other, |own| ContactThreshold {
+            min_overlap_s: own.min_overlap_s.unwrap_or(other.min_overlap_s),
+            linger_s: own.linger_s.unwrap_or(other.linger_s),
+            exclude: own.exclude,
+        })
     }
 
     /// The cases as a set of keys.
