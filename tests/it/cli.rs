@@ -213,7 +213,7 @@ fn results_on_standard_output_and_nothing_else() {
     let ran = folder.run("trace --store store --cases cases.csv --time-unit s --out traced").done();
     assert!(ran.stderr.contains("[1] ") && !ran.stdout.contains("[1] "), "progress goes to standard error");
     let ran = folder.run("trace --store store --cases cases.csv --time-unit s --out traced --quiet").done();
-    assert_eq!((&*ran.stderr, ran.stdout.contains("ring 1: 1 persons")), ("", true));
+    assert_eq!((&*ran.stderr, ran.stdout.contains("ring 1: 1 person\n")), ("", true));
     let absent = folder.run("trace --store absent --cases cases.csv --out traced --json --quiet");
     absent.refused(2, "usage", &["absent: no store here"]);
 }

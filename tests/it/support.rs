@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, TimeUnit};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -195,18 +195,16 @@ pub fn rows(path: &Path, columns: &[&str]) -> Vec<Vec<String>> {
 
 fn cells(array: &ArrayRef) -> Vec<String> {
     if let DataType::Timestamp(unit, zone) = array.data_type() {
-        assert_eq!(
-            (unit, zone.as_deref()),
-            (&arrow::datatypes::TimeUnit::Microsecond, Some("UTC")),
-            "results carry one kind of time"
-        );
-        let micros = cast(array, &DataType::Int64).unwrap();
-        return micros
-            .as_primitive::<Int64Type>()
-            .values()
-            .iter()
-            .map(|v| (v / 1_000_000).to_string())
-            .collect();
+        assert_eq!(zone.as_deref(), Some("UTC"), "times are UTC instants");
+        let per_second = match unit {
+            TimeUnit::Second => 1,
+            TimeUnit::Millisecond => 1_000,
+            TimeUnit::Microsecond => 1_000_000,
+            TimeUnit::Nanosecond => 1_000_000_000,
+        };
+        let units = cast(array, &DataType::Int64).unwrap();
+        let seconds = units.as_primitive::<Int64Type>().iter();
+        return seconds.map(|v| v.map_or(String::new(), |v| (v / per_second).to_string())).collect();
     }
     let format = ArrayFormatter::try_new(array, &FormatOptions::default()).unwrap();
     (0..array.len()).map(|row| format.value(row).to_string()).collect()
