@@ -13,12 +13,11 @@ use crate::contacts::pairs::{self, Extent, Pair};
 use crate::error::{Error, Result};
 use crate::facts::Facts;
 use crate::outputs::read::Run;
-use crate::outputs::register::{self, Published, Register};
-use crate::outputs::run::{
-    Balance, Identity, InputIdentity, NightTables, RegisterIdentity, RunRecord, Runs, SchemeIdentity,
-    publish, register_of,
+use crate::outputs::record::{
+    Balance, Counts, Identity, InputIdentity, RegisterIdentity, RunRecord, SchemeIdentity,
 };
-use crate::outputs::summary::Counts;
+use crate::outputs::register::{self, Published, Register};
+use crate::outputs::run::{NightTables, Runs, publish, register_of};
 use crate::outputs::tables::{self, Names};
 use crate::records;
 use crate::records::rejects::FileBalance;

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::generate::{self, WorldSpec};
 use crate::outputs::query::{self, Answer, Named};
 use crate::outputs::read::{Run, id_at};
-use crate::outputs::run::Balance;
+use crate::outputs::record::Balance;
 use crate::outputs::summary::{self, many, n};
 use crate::outputs::{csv, explain};
 use crate::pipeline::{self, From, Night, Selection};

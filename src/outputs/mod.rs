@@ -5,6 +5,7 @@ pub mod explain;
 pub mod lists;
 pub mod query;
 pub mod read;
+pub mod record;
 pub mod register;
 pub mod run;
 pub mod summary;

@@ -10,7 +10,7 @@ use crate::colors::Scheme;
 use crate::error::{Error, Result};
 use crate::ids::{Id, IdType};
 use crate::outputs::csv::plain;
-use crate::outputs::run::RunRecord;
+use crate::outputs::record::RunRecord;
 use crate::store::format::from_bytes;
 
 /// A published run's folder with its record.

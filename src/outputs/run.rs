@@ -1,140 +1,18 @@
-//! A night's folder: made beside, checked, renamed into place; and its record.
+//! A night's folder: made beside, checked, renamed into place.
 
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
 use jiff::civil::Date;
-use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::ids::IdType;
 use crate::outputs::read::{Run, id_at};
+use crate::outputs::record::{Output, RunRecord};
 use crate::outputs::register::{Published, PublishedRow};
-use crate::outputs::summary::Counts;
 use crate::outputs::{lists, tables};
 use crate::records::rejects::FileBalance;
 use crate::store::publish::{self, Lock, UNFINISHED};
-
-/// `run.json`: what a night was made from and what it made. No wall clock: the same inputs give the same record.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RunRecord {
-    /// The night.
-    pub date: String,
-    /// Everything that decides the outputs.
-    pub identity: Identity,
-    /// Where every row of every input file went.
-    pub inputs: Vec<FileBalance>,
-    /// The sums of `inputs`: rows = accepted + merged + rejected.
-    pub balance: Balance,
-    /// What was found.
-    pub counts: Counts,
-    /// What the person who runs this should know.
-    pub notes: Vec<String>,
-    /// Files of the run.
-    pub outputs: Vec<Output>,
-}
-
-/// What a night's outputs are a function of.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Identity {
-    /// Version of the program.
-    pub ringtrace: String,
-    /// BLAKE3 of the configuration.
-    pub config: String,
-    /// Zone of its civil days.
-    pub time_zone: String,
-    /// Scheme.
-    pub scheme: SchemeIdentity,
-    /// Input files: table, name, BLAKE3.
-    pub files: Vec<InputIdentity>,
-    /// The register changes are counted from.
-    pub before: Option<RegisterIdentity>,
-}
-
-/// A scheme as used.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SchemeIdentity {
-    /// Name.
-    pub id: String,
-    /// Version.
-    pub version: u32,
-    /// BLAKE3 of the pack.
-    pub blake3: String,
-}
-
-/// An input file as used.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct InputIdentity {
-    /// Table it was read as.
-    pub table: String,
-    /// The file.
-    pub file: String,
-    /// BLAKE3 of its bytes.
-    pub blake3: String,
-}
-
-/// The register of an earlier night.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RegisterIdentity {
-    /// Its night.
-    pub date: String,
-    /// BLAKE3 of its `colors.parquet`.
-    pub blake3: String,
-}
-
-/// Rows by where they went.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Balance {
-    /// Rows read.
-    pub rows: u64,
-    /// Rows in use.
-    pub accepted: u64,
-    /// Rows that repeat or prolong an accepted one.
-    pub merged: u64,
-    /// Rows in rejects.
-    pub rejected: u64,
-}
-
-impl Balance {
-    /// The sums over files.
-    ///
-    /// # Errors
-    /// `integrity` if a file's rows do not add up.
-    pub fn of(files: &[FileBalance]) -> Result<Balance> {
-        let mut sum = Balance::default();
-        for file in files {
-            file.check()?;
-            sum.rows += file.rows;
-            sum.accepted += file.accepted;
-            sum.merged += file.merged;
-            sum.rejected += file.rejected;
-        }
-        Ok(sum)
-    }
-
-    /// Whether more than `percent` percent of the rows were rejected.
-    pub fn rejects_exceed(&self, percent: u32) -> bool {
-        u128::from(self.rejected) * 100 > u128::from(self.rows) * u128::from(percent)
-    }
-}
-
-/// A file of a run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Output {
-    /// Path below the run's folder.
-    pub path: String,
-    /// Its length.
-    pub bytes: u64,
-    /// BLAKE3 of its bytes.
-    pub blake3: String,
-}
 
 /// The runs folder, held by this process.
 pub struct Runs {

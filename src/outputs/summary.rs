@@ -1,84 +1,9 @@
-//! A night in numbers, for `run.json` and for the screen.
+//! A night in words, for the screen.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
 use crate::colors::Scheme;
-use crate::contacts::graph::cluster_sizes;
-use crate::facts::Facts;
-use crate::outputs::run::RunRecord;
-use crate::rings::{SourceRef, Traced};
-use crate::store::VisitSource;
-
-/// What a night found.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Counts {
-    /// Persons with a visit, or a case.
-    pub persons: u64,
-    /// Venues known.
-    pub venues: u64,
-    /// Visits up to the night.
-    pub visits: u64,
-    /// Days that hold visits.
-    pub days: u64,
-    /// Persons that are cases.
-    pub cases: u64,
-    /// Exposure sites at known venues.
-    pub windows: u64,
-    /// Persons by ring, from ring 1.
-    pub rings: Vec<u64>,
-    /// Edges written.
-    pub exposures: u64,
-    /// Persons in ring 1 whose every second of overlap is inferred rather than observed.
-    pub ring_1_only_inferred: u64,
-    /// Clusters: groups of persons joined by exposures of ring 1.
-    pub clusters: u64,
-    /// Persons in the largest of them.
-    pub largest_cluster: u64,
-    /// Register rows by color.
-    pub colors: BTreeMap<String, u64>,
-    /// Changes as `before -> after`.
-    pub changes: BTreeMap<String, u64>,
-}
-
-impl Counts {
-    /// Everything but colors and changes.
-    pub fn new(visits: &dyn VisitSource, facts: &Facts, traced: &Traced) -> Counts {
-        let mut rings: Vec<u64> = Vec::new();
-        for contact in &traced.contacts {
-            rings.resize(rings.len().max(usize::from(contact.ring)), 0);
-            rings[usize::from(contact.ring) - 1] += 1;
-        }
-        let persons = facts.persons.len() as u32;
-        let node = |source| match source {
-            SourceRef::Person(key) => key,
-            SourceRef::Window(key) => persons + key,
-        };
-        let first_ring = traced.edges.iter().filter(|e| e.ring == 1);
-        let sizes = cluster_sizes(first_ring.map(|e| (node(e.source), e.exposure.contact)));
-        let inferred = |c: &&crate::rings::TracedPerson| c.ring == 1 && c.exposed.observed_overlap_s == 0;
-        let mut cases: Vec<u32> = facts.cases.iter().map(|c| c.case.person).collect();
-        cases.sort_unstable();
-        cases.dedup();
-        Counts {
-            persons: u64::from(persons),
-            venues: visits.venues().ids.len() as u64,
-            visits: visits.days().iter().map(|d| d.visits).sum(),
-            days: visits.days().len() as u64,
-            cases: cases.len() as u64,
-            windows: facts.places.len() as u64,
-            rings,
-            exposures: traced.edges.len() as u64,
-            ring_1_only_inferred: traced.contacts.iter().filter(inferred).count() as u64,
-            clusters: sizes.len() as u64,
-            largest_cluster: sizes.first().copied().unwrap_or(0) as u64,
-            ..Counts::default()
-        }
-    }
-}
+use crate::outputs::record::RunRecord;
 
 /// The night in words, for a person who reads it in the morning.
 pub fn text(record: &RunRecord, scheme: &Scheme, folder: &Path) -> String {

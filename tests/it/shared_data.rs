@@ -149,3 +149,53 @@ fn published_exposure_sites_over_a_generated_world() {
     assert_eq!(direct["balance"]["rejected"], 33);
     assert!(direct["notes"][0].as_str().unwrap().contains("no one has visited"), "{}", direct["notes"]);
 }
+
+/// Runs a script beside the project; `false` with a message where Python or a module it needs is absent.
+fn python(script: &str, args: &[&str], test: &str) -> bool {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/peers").join(script);
+    let ran = std::process::Command::new("python3").arg(&script).args(args).output();
+    match ran {
+        Ok(output) if output.status.success() => true,
+        Ok(output) if !String::from_utf8_lossy(&output.stderr).contains("ModuleNotFoundError") => {
+            panic!("{}: {}", script.display(), String::from_utf8_lossy(&output.stderr))
+        }
+        _ => {
+            println!("skipped: {test}: no python3 with duckdb, numpy and pyarrow here");
+            false
+        }
+    }
+}
+
+/// The world generator and the reference answer in SQL: every row and column of both rings, from the store and from
+/// the files. A larger world is a matter of `--size M` here.
+#[test]
+fn oracle_sql_agrees_on_a_generated_world() {
+    const TEST: &str = "the reference answer";
+    let Some(_) = shared(TEST) else { return };
+    let folder = Folder::new();
+    let path = |name: &str| folder.join(name).display().to_string();
+    let world = python("gen.py", &[&path("world"), "--size", "S"], TEST);
+    if !world
+        || !python("oracle.py", &[&path("world/visits"), &path("world/cases.parquet"), &path("ref")], TEST)
+    {
+        return;
+    }
+    let columns = ["visits.arrived_at=start_ts", "visits.left_at=end_ts", "cases.onset_at=onset_ts"];
+    let windows = ["cases.infectious_from=inf_start", "cases.infectious_until=inf_end"];
+    let maps: Vec<String> = columns.iter().chain(&windows).map(|m| format!("--map {m}")).collect();
+    let read = format!("--time-unit s {}", maps.join(" "));
+    folder.json(&format!("ingest --store store --visits world/visits {read}"), 0);
+    for from in ["--store store", "--visits world/visits"] {
+        folder.json(&format!("trace {from} --cases world/cases.parquet {read} --out out"), 0);
+        let ours = ["ring", "person_id", "first_exposed_at", "overlap_s", "exposures", "best_source_id"];
+        let found = rows(&folder.join("out/contacts.parquet"), &ours);
+        assert!(found.len() > 30_000, "{}", found.len());
+        for ring in ["1", "2"] {
+            let theirs = ["person_id", "first_ts", "total_s", "n_exp", "best_src"];
+            let expected = rows(&folder.join(format!("ref/ring{ring}.parquet")), &theirs);
+            let found: Vec<Vec<String>> =
+                found.iter().filter(|row| row[0] == ring).map(|row| row[1..].to_vec()).collect();
+            assert!(found == expected, "ring {ring} from {from} differs from the reference");
+        }
+    }
+}
