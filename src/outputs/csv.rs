@@ -62,20 +62,35 @@ pub fn plain(array: &ArrayRef, row: usize) -> Option<String> {
     })
 }
 
+/// Who opens a file first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// A spreadsheet, which takes a file without a byte-order mark for one in a local code page, and Chinese for noise.
+    Spreadsheet,
+    /// A program, which would take that mark for a part of the first column's name.
+    Program,
+}
+
 /// Writes the rows `rows` of a table, in parts of at most [`ROWS_MAX`] rows: `name.csv`, `name-2.csv`, …
 /// Returns the files written.
 ///
 /// # Errors
 /// `storage`.
-pub fn write(folder: &Path, name: &str, table: &RecordBatch, rows: &[u32]) -> Result<Vec<PathBuf>> {
+pub fn write(
+    folder: &Path,
+    name: &str,
+    table: &RecordBatch,
+    rows: &[u32],
+    reader: Reader,
+) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let parts = rows.chunks(ROWS_MAX).chain(rows.is_empty().then_some(rows));
     for (part, rows) in parts.enumerate() {
         let file = if part == 0 { format!("{name}.csv") } else { format!("{name}-{}.csv", part + 1) };
         let path = folder.join(file);
         let failed = |e: csv::Error| Error::storage(&path, "writing")(std::io::Error::other(e));
-        // Spreadsheets take a file without this mark for one in a local code page, and Chinese for noise.
-        let mut writer = csv::Writer::from_writer(Vec::from("\u{feff}"));
+        let mark = if reader == Reader::Spreadsheet { "\u{feff}" } else { "" };
+        let mut writer = csv::Writer::from_writer(Vec::from(mark));
         let header: Vec<String> = table.schema().fields().iter().map(|f| f.name().clone()).collect();
         writer.write_record(&header).map_err(failed)?;
         for row in rows {
@@ -139,12 +154,13 @@ mod tests {
         let numbers: ArrayRef = Arc::new(arrow::array::Int64Array::from(vec![Some(-5), None, Some(7)]));
         let batch =
             table(vec![("person_id", numbers), ("name", texts([Some("-5"), Some("a,b"), None].into_iter()))]);
-        let files = write(folder.path(), "red", &batch, &[0, 1]).unwrap();
+        let files = write(folder.path(), "red", &batch, &[0, 1], Reader::Spreadsheet).unwrap();
         let text = std::fs::read_to_string(&files[0]).unwrap();
         assert_eq!(text, "\u{feff}person_id,name\n-5,'-5\n,\"a,b\"\n");
+        let none = write(folder.path(), "none", &batch, &[], Reader::Program).unwrap();
         assert_eq!(
-            write(folder.path(), "none", &batch, &[]).unwrap().len(),
-            1,
+            std::fs::read_to_string(&none[0]).unwrap(),
+            "person_id,name\n",
             "an empty list is a file too"
         );
     }

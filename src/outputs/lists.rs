@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use arrow::array::RecordBatch;
 
 use crate::error::{Error, Result};
-use crate::outputs::csv;
+use crate::outputs::csv::{self, Reader};
 
 /// Writes the register as `lists/COLOR/REGION.csv`, each sorted by person id, and returns the files.
 ///
@@ -31,7 +31,7 @@ pub fn write(folder: &Path, register: &RecordBatch) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for ((color, region), rows) in &lists {
         let place = folder.join("lists").join(file_name(color));
-        files.extend(csv::write(&place, &file_name(region), register, rows)?);
+        files.extend(csv::write(&place, &file_name(region), register, rows, Reader::Spreadsheet)?);
     }
     Ok(files)
 }

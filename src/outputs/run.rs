@@ -7,6 +7,7 @@ use jiff::civil::Date;
 
 use crate::error::{Error, Result};
 use crate::ids::IdType;
+use crate::outputs::csv::Reader;
 use crate::outputs::read::{Run, id_at};
 use crate::outputs::record::{Output, RunRecord};
 use crate::outputs::register::{Published, PublishedRow};
@@ -150,7 +151,7 @@ fn write_all(work: &Path, tables: &NightTables, record: &mut RunRecord) -> Resul
     publish::write_file(&path, tables.scheme.as_bytes())?;
     files.push(path);
     let rows: Vec<u32> = (0..tables.changes.num_rows() as u32).collect();
-    files.extend(super::csv::write(work, "changes", &tables.changes, &rows)?);
+    files.extend(super::csv::write(work, "changes", &tables.changes, &rows, Reader::Program)?);
     files.extend(lists::write(work, &tables.colors)?);
     files.sort();
     for path in files {
