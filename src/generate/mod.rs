@@ -15,12 +15,13 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::time::{DAY_S as DAY, utc_day_name};
 
-mod cases;
-mod day;
 mod draw;
-mod planted;
-mod tables;
 mod world;
+mod cases;
+mod row;
+mod planted;
+mod day;
+mod tables;
 
 const MINUTE: u32 = 60;
 const HOUR: u32 = 60 * MINUTE;

@@ -15,8 +15,8 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use super::cases::{self, Case, Status};
-use super::day::{Direction, Row};
 use super::draw::{Draw, Purpose, key};
+use super::row::{Direction, Row};
 use super::world::{Atlas, DISTRICT, LEISURE, SHOPS};
 use super::{DAY, HOUR, MINUTE, WorldSpec};
 

@@ -18,8 +18,8 @@ use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
 
 use super::cases::{Case, Status};
-use super::day::{Direction, Row};
 use super::planted::{Contact, Planted, Stay};
+use super::row::{Direction, Row};
 use super::world::{Atlas, DISTRICT, district_name};
 use crate::error::{Error, Result};
 
