@@ -1,6 +1,6 @@
 //! The command line as typed, and the checked configuration it becomes. Nothing below this file knows clap.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -28,8 +28,8 @@ table, 4 conflict or locked, 5 storage, 6 integrity refused, 130 interrupted.";
 #[derive(Args, Clone)]
 pub struct Common {
     /// Threads to use; all cores without it
-    #[arg(long, global = true, value_name = "N")]
-    pub threads: Option<usize>,
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_024))]
+    pub threads: Option<u16>,
     /// Memory the result may take, such as 8GiB; a whole graph that would need more is refused
     #[arg(long, global = true, value_name = "SIZE", default_value = "4GiB")]
     pub memory: bytesize::ByteSize,
@@ -169,7 +169,7 @@ pub struct InputArgs {
 #[derive(Args)]
 pub struct TraceArgs {
     /// Trace in a store
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["scans", "visits"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["scans", "visits", "venues"])]
     pub store: Option<PathBuf>,
     /// What to read, without a store.
     #[command(flatten)]
@@ -215,7 +215,7 @@ pub struct RuleArgs {
 #[derive(Args)]
 pub struct ContactsArgs {
     /// Take the visits of a store
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["scans", "visits"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["scans", "visits", "venues"])]
     pub store: Option<PathBuf>,
     /// What to read, without a store.
     #[command(flatten)]
@@ -227,7 +227,7 @@ pub struct ContactsArgs {
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
     /// Only these venues
-    #[arg(long, value_name = "ID", num_args = 1.., allow_hyphen_values = true)]
+    #[arg(long, value_name = "ID", num_args = 1..)]
     pub venue: Vec<String>,
     /// Only venues of this region
     #[arg(long, value_name = "ID")]
@@ -309,7 +309,7 @@ impl RuleArgs {
         if let Some(text) = &self.cumulative {
             config.contacts.cumulative = Some(config::parse_cumulative(text)?);
         }
-        Ok(())
+        config.contacts.check()
     }
 }
 
@@ -329,6 +329,8 @@ impl TraceArgs {
             config.contacts.other.linger_s = time::parse_duration(text)?;
         }
         config.contacts.edges = self.edges.unwrap_or(config.contacts.edges);
+        // Regions matter to lists, which a trace does not make.
+        config.tables.get_mut("residences").expect("every table has a section").paths.clear();
         Ok(config)
     }
 }
@@ -361,9 +363,4 @@ fn parse_instant(text: &str, config: &Config) -> Result<time::Second> {
         Reading::Zoneless => Err(Error::usage(format!("{text:?} has no time zone"), form)),
         Reading::Nothing => Err(Error::usage(format!("{text:?} is not a time"), form)),
     }
-}
-
-/// The folder a configuration's relative paths start from.
-pub fn base_of(config: &Path) -> &Path {
-    config.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

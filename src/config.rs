@@ -50,6 +50,15 @@ pub struct TableConfig {
     pub time_zone: Option<TimeZone>,
 }
 
+impl TableConfig {
+    /// A digest of everything that decides what the table's cells mean.
+    pub fn read_as(&self) -> String {
+        let zone = self.time_zone.as_ref().and_then(TimeZone::iana_name);
+        let text = format!("{:?} {:?} {zone:?}", self.columns, self.time_unit);
+        blake3::hash(text.as_bytes()).to_hex()[..16].to_string()
+    }
+}
+
 /// Unit of integer times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 pub enum TimeUnit {
@@ -188,7 +197,7 @@ impl Config {
             ),
             _ => Error::storage(path, "reading the configuration")(e),
         })?;
-        let base = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let base = base_of(path);
         Config::from_text(&text, base, &path.display().to_string())
     }
 
@@ -240,6 +249,11 @@ impl Config {
     pub fn table(&self, name: &str) -> &TableConfig {
         &self.tables[name]
     }
+}
+
+/// The folder a configuration's relative paths start from.
+pub fn base_of(config: &Path) -> &Path {
+    config.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// A named edition of a tracing rule: parameters that `[contacts]` can override one by one.
@@ -445,7 +459,7 @@ fn contact_config(section: &ContactsSection, policy: &Policy) -> Result<ContactC
     }
     let rings = section.rings.unwrap_or(policy.rings);
     check_rings(rings)?;
-    Ok(ContactConfig {
+    let config = ContactConfig {
         other,
         by_category,
         rings,
@@ -458,7 +472,23 @@ fn contact_config(section: &ContactsSection, policy: &Policy) -> Result<ContactC
         lookback_s: duration(&section.lookback)?.unwrap_or(policy.lookback_s),
         infectious_for_s: duration(&section.infectious_for)?.unwrap_or(policy.infectious_for_s),
         edges: section.edges.unwrap_or(Edges::Best),
-    })
+    };
+    config.check()?;
+    Ok(config)
+}
+
+impl ContactConfig {
+    /// # Errors
+    /// `usage` if a category has a threshold of its own under a cumulative rule, which knows only sums over all places.
+    pub fn check(&self) -> Result<()> {
+        if self.cumulative.is_some() && self.by_category.values().any(|own| own.min_overlap_s.is_some()) {
+            return Err(Error::usage(
+                "a cumulative rule and a category's min_overlap contradict each other",
+                "use one of them; linger and exclude by category go with both",
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// # Errors

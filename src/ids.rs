@@ -249,6 +249,23 @@ impl IdTable {
         ranks
     }
 
+    /// Drops the ids that no key in `keys` means, and renumbers the keys.
+    pub fn keep_used(&mut self, keys: &mut [u32]) {
+        let mut used = vec![NO_KEY; self.len()];
+        keys.iter().for_each(|key| used[*key as usize] = 0);
+        let mut ids = IdColumn::new(self.ids.kind);
+        for row in 0..self.len() {
+            if used[row] != NO_KEY {
+                used[row] = ids.len() as u32;
+                ids.push(self.ids.get(row));
+            }
+        }
+        if ids.len() < self.len() {
+            keys.iter_mut().for_each(|key| *key = used[*key as usize]);
+            *self = IdTable::from_column(ids);
+        }
+    }
+
     /// Adds every id of `other` that is new, in the order of the ids' type, so that the keys do not depend on the
     /// order in which rows or files arrived. Returns the key here for each key there; `None` marks an id that has
     /// no counterpart in this table's type.
@@ -301,6 +318,15 @@ mod tests {
         assert_eq!(one.ids(), two.ids());
         assert_eq!(one.key(Id::Text("m")), Some(0), "known ids keep their keys");
         assert_eq!(one.ranks(), [2, 0, 1, 3], "m, a, k, z");
+    }
+
+    #[test]
+    fn unused_ids_are_dropped_and_keys_renumbered() {
+        let mut table = table(&["a", "b", "c", "d"]);
+        let mut keys = [3, 1, 3];
+        table.keep_used(&mut keys);
+        assert_eq!(keys, [1, 0, 1]);
+        assert_eq!((table.len(), table.key(Id::Text("b")), table.key(Id::Text("a"))), (2, Some(0), None));
     }
 
     #[test]

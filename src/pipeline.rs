@@ -25,7 +25,7 @@ use crate::rings::{self, LocalRunner, Traced};
 use crate::store::VisitSource;
 use crate::store::disk::DiskStore;
 use crate::store::format::{RejectRow, rejects_table};
-use crate::store::ingest::{self, Feed, Report};
+use crate::store::ingest::{self, Feed, Ingested, Report};
 use crate::store::manifest::FedWith;
 use crate::store::up_to::UpTo;
 use crate::time;
@@ -48,6 +48,8 @@ pub struct Night {
     pub scheme: Scheme,
     /// Whether it had been published before, from the same inputs, so that nothing was done.
     pub known: bool,
+    /// Where the rows read tonight went: those of new files and of the small tables, not those of earlier nights.
+    pub read: Balance,
 }
 
 /// One whole night: scans in, contacts of cases, colors with reasons, published.
@@ -57,6 +59,7 @@ pub struct Night {
 /// or another run is going on; `integrity` if publishing would break a promise; `storage`.
 pub fn night(config: &Config, base: &Path, date: Date, progress: &dyn Progress) -> Result<Night> {
     let mut scheme = Scheme::load(&config.scheme, base)?;
+    colors::vectors::check(&scheme)?;
     if let Some(zone) = &config.time_zone {
         scheme.time_zone = zone.clone();
     }
@@ -71,11 +74,10 @@ pub fn night(config: &Config, base: &Path, date: Date, progress: &dyn Progress) 
     progress.end(&format!("{} input files", identity.files.len()));
 
     progress.begin("records, visits, store");
-    let ingested = ingest::ingest(&config.store, &feed(config)?)?;
-    let store = DiskStore::open_existing(&config.store)?;
-    progress.end(&ingest_words(&ingested));
-    let end = time::start_of_day(date.saturating_add(jiff::Span::new().days(1)), &scheme.time_zone);
-    let visits = UpTo::new(&store, end)?;
+    let Ingested { report: ingested, store, .. } = &ingest::ingest(&config.store, &feed(config)?)?;
+    progress.end(&ingest_words(ingested));
+    let end = time::end_of_day(date, &scheme.time_zone)?;
+    let visits = UpTo::new(store, end)?;
 
     progress.begin("facts");
     let facts = Facts::read(config, &visits, Some(end))?;
@@ -103,11 +105,12 @@ pub fn night(config: &Config, base: &Path, date: Date, progress: &dyn Progress) 
         colors: register.table(&scheme, names),
         evidence: register.evidence(&scheme, names),
         venues: tables::venues(&traced, visits.venues()),
+        sources: tables::sources(&facts, &config.contacts, names),
         changes: register::changes(&register, &published, &scheme, &facts),
-        rejects: rejects_table(&all_rejects(store.rejects()?, &ingested, &facts)),
+        rejects: rejects_table(&all_rejects(store.rejects()?, &facts)),
         scheme: scheme.text.clone(),
     };
-    let inputs = all_files(&store, &ingested, &facts);
+    let inputs = all_files(store, ingested, &facts);
     let counts = Counts {
         colors: count(&tables.colors, |row| row("color")),
         changes: count(&tables.changes, |row| format!("{} -> {}", row("color_before"), row("color_after"))),
@@ -119,18 +122,20 @@ pub fn night(config: &Config, base: &Path, date: Date, progress: &dyn Progress) 
         balance: Balance::of(&inputs)?,
         inputs,
         counts,
-        notes: notes(&store, &visits, &facts),
+        notes: notes(store, &visits, &facts),
         outputs: Vec::new(),
     };
     let folder = publish(&runs, date, &tables, record)?;
     progress.end("published");
-    Ok(Night { record: Run::open(&folder)?.record, folder, scheme, known: false })
+    let read: Vec<FileBalance> = ingested.files.iter().chain(&facts.files).cloned().collect();
+    Ok(Night { record: Run::open(&folder)?.record, folder, scheme, known: false, read: Balance::of(&read)? })
 }
 
 /// The date has been published: nothing to do if from the same inputs, a conflict if not.
 fn known(run: Run, identity: Identity, folder: PathBuf, scheme: Scheme) -> Result<Night> {
     if run.record.identity == identity {
-        return Ok(Night { folder, record: run.record, scheme, known: true });
+        run.check()?;
+        return Ok(Night { folder, record: run.record, scheme, known: true, read: Balance::default() });
     }
     let (was, is) = (&run.record.identity, &identity);
     let mut differs = Vec::new();
@@ -168,7 +173,16 @@ fn identify(config: &Config, scheme: &Scheme, before: Option<&(Date, Run)>) -> R
             blake3: stamped.blake3,
         }));
     }
+    // The store may hold files that are no longer where the configuration looks, or that were added by hand.
+    if let Some(manifest) = DiskStore::manifest_of(&config.store)? {
+        files.extend(manifest.inputs.into_iter().map(|input| InputIdentity {
+            table: input.table,
+            file: input.file,
+            blake3: input.blake3,
+        }));
+    }
     files.sort();
+    files.dedup();
     let register = |run: &Run| {
         let output = run.record.outputs.iter().find(|o| o.path == "colors.parquet");
         output.map(|o| o.blake3.clone()).unwrap_or_default()
@@ -232,8 +246,7 @@ fn names<'a>(facts: &'a Facts, venues: &'a crate::store::Venues) -> Names<'a> {
     Names { persons: &facts.persons, venues: &venues.ids, windows: &facts.window_ids }
 }
 
-fn all_rejects(mut rows: Vec<RejectRow>, ingested: &Report, facts: &Facts) -> Vec<RejectRow> {
-    rows.extend(ingested.rejects.iter().filter(|r| r.table == "venues").cloned());
+fn all_rejects(mut rows: Vec<RejectRow>, facts: &Facts) -> Vec<RejectRow> {
     rows.extend(facts.rejects.iter().cloned());
     rows.sort();
     rows
@@ -305,6 +318,19 @@ fn open(config: &Config, from: &From<'_>) -> Result<Opened> {
     }
 }
 
+/// A folder for results must not be one that something was published in: its files would no longer be what was.
+fn check_out(out: &Path) -> Result<()> {
+    for (file, what) in [("run.json", "a published night"), ("manifest.json", "a store")] {
+        if out.join(file).exists() {
+            return Err(Error::Conflict {
+                what: format!("{}: is {what}", out.display()),
+                help: "choose another folder with --out".into(),
+            });
+        }
+    }
+    crate::store::publish::remove_unfinished(out)
+}
+
 /// What a trace found and read.
 pub struct Trace {
     /// The rings.
@@ -331,6 +357,7 @@ pub fn trace(
     if config.table("cases").paths.is_empty() && config.table("windows").paths.is_empty() {
         return Err(Error::usage("nothing to trace from", "give --cases FILE, --windows FILE, or both"));
     }
+    check_out(out)?;
     progress.begin("visits");
     let Opened { visits, report } = open(config, from)?;
     let visits = &*visits;
@@ -374,7 +401,7 @@ pub struct Selection {
     pub memory: u64,
 }
 
-/// The whole contact graph of a selection, written to `out/pairs.parquet`.
+/// The whole contact graph of a selection, written to `out/pairs.parquet`, with `out/rejects.parquet`.
 ///
 /// # Errors
 /// `usage` if a venue is not known or the graph would not fit; those of reading the visits; `storage`.
@@ -385,6 +412,7 @@ pub fn contacts(
     out: &Path,
     progress: &dyn Progress,
 ) -> Result<(Vec<Pair>, Balance)> {
+    check_out(out)?;
     progress.begin("visits");
     let Opened { visits, report } = open(config, from)?;
     let venues = visits.venues();
@@ -409,6 +437,8 @@ pub fn contacts(
     let extent = Extent { from, until, venues: chosen, memory: selection.memory };
     let pairs = pairs::find(&*visits, &extent, &ContactRule::new(&config.contacts, venues))?;
     progress.end(&format!("{} pairs", pairs.len()));
-    tables::write_parquet(&out.join("pairs.parquet"), &tables::pairs(&pairs, visits.persons()))?;
+    let made =
+        [("pairs", tables::pairs(&pairs, visits.persons())), ("rejects", rejects_table(&report.rejects))];
+    tables::write_together(out, &made)?;
     Ok((pairs, Balance::of(&report.files)?))
 }

@@ -45,10 +45,16 @@ pub fn local_date(at: Second, zone: &TimeZone) -> Date {
     zone.to_datetime(timestamp(at)).date()
 }
 
-/// The instant at which `date` begins in `zone`, clamped to the representable range.
-pub fn start_of_day(date: Date, zone: &TimeZone) -> Second {
-    let start = date.to_zoned(zone.clone()).map(|z| z.timestamp().as_second());
-    start.unwrap_or(0).clamp(0, i64::from(FOREVER)) as Second
+/// The instant at which the day after `date` begins in `zone`.
+///
+/// # Errors
+/// `usage` if that is before 1970 or after 2106.
+pub fn end_of_day(date: Date, zone: &TimeZone) -> Result<Second> {
+    let next = date.tomorrow().and_then(|next| next.to_zoned(zone.clone()));
+    let end = next.ok().and_then(|z| Second::try_from(z.timestamp().as_second()).ok());
+    end.filter(|end| *end > 0).ok_or_else(|| {
+        Error::usage(format!("{date} is not a night this program can run"), "choose a date from 1970 to 2105")
+    })
 }
 
 /// `at` as RFC 3339 in UTC, to the second.
@@ -205,7 +211,12 @@ mod tests {
         let shanghai = zone("Asia/Shanghai").unwrap();
         let late: Second = 1_646_154_000; // 2022-03-01 17:00 UTC
         assert_eq!(local_date(late, &shanghai).to_string(), "2022-03-02");
-        assert_eq!(start_of_day(local_date(late, &shanghai), &shanghai), late - 3_600);
+        assert_eq!(end_of_day(local_date(late, &shanghai), &shanghai).unwrap(), late - 3_600 + 86_400);
+        for far in
+            [jiff::civil::date(9999, 12, 31), jiff::civil::date(2107, 1, 1), jiff::civil::date(1969, 1, 1)]
+        {
+            assert_eq!(end_of_day(far, &shanghai).unwrap_err().code(), "usage", "{far}");
+        }
         assert_eq!(utc_day_name(utc_day(late)), "2022-03-01");
     }
 }

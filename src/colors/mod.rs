@@ -2,6 +2,7 @@
 
 pub mod changes;
 pub mod scheme;
+pub mod vectors;
 
 use std::collections::BTreeMap;
 
@@ -62,83 +63,20 @@ pub fn assign<'a>(facts: &[(u32, Fact<'a>)], scheme: &Scheme, date: Date) -> Vec
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::CaseFact;
-    use crate::records::cases::{CaseRow, Status};
-    use crate::rings::{Best, Edge, Exposed, Exposure, SourceRef, TracedPerson};
-    use crate::time::{Reading, Second, parse_date, parse_instant};
-    use scheme::{FactKind, Instant, Vector};
+    use crate::records::cases::Status;
+    use scheme::Instant;
     use std::path::Path;
-
-    fn case(status: Status, times: &BTreeMap<Instant, Second>) -> CaseFact {
-        let time = |i| times.get(&i).copied();
-        let case = CaseRow {
-            person: 0,
-            status,
-            onset_at: time(Instant::OnsetAt),
-            sampled_at: time(Instant::SampledAt),
-            isolated_at: time(Instant::IsolatedAt),
-            infectious_from: time(Instant::InfectiousFrom),
-            infectious_until: None,
-            recovered_at: time(Instant::RecoveredAt),
-            reported_at: time(Instant::ReportedAt),
-            lab_ref: None,
-            reported_by: None,
-        };
-        CaseFact { case, file: "cases.csv".into(), row: 1 }
-    }
-
-    fn contact(ring: u8, last_exposed_at: Second) -> (TracedPerson, Edge) {
-        let from = last_exposed_at - 900;
-        let best = Best { from, overlap_s: 900, source: 0, venue: 0, venue_rank: 0, observed_s: 0 };
-        let exposed = Exposed {
-            first_exposed_at: from,
-            last_exposed_at,
-            overlap_s: 900,
-            observed_overlap_s: 0,
-            exposures: 1,
-            best,
-        };
-        let exposure =
-            Exposure { contact: 0, source: 0, from, until: last_exposed_at, venue: 0, observed_s: 0 };
-        let source = SourceRef::Person(1);
-        (
-            TracedPerson { person: 0, ring, exposed, best_source: source, sources: None },
-            Edge { source, ring, exposure },
-        )
-    }
-
-    fn check(scheme: &Scheme, vector: &Vector) {
-        let at = |text: &String| match parse_instant(text, None) {
-            Reading::At(seconds) => seconds as Second,
-            other => panic!("{text}: {other:?}"),
-        };
-        let times: BTreeMap<Instant, Second> = vector.times.iter().map(|(i, t)| (*i, at(t))).collect();
-        let status = match vector.status.as_deref() {
-            Some("suspected") => Status::Suspected,
-            Some("asymptomatic") => Status::Asymptomatic,
-            _ => Status::Confirmed,
-        };
-        let case = case(status, &times);
-        let (person, edge) =
-            contact(vector.ring.unwrap_or(1), times.get(&Instant::LastExposedAt).copied().unwrap_or(900));
-        let fact = match vector.fact {
-            FactKind::Case => Fact::Case(&case),
-            FactKind::Contact => Fact::Contact(&person, &edge),
-        };
-        let colored = assign(&[(0, fact)], scheme, parse_date(&vector.date).unwrap());
-        let reason = colored.first().map(|c| &c.reasons[0]);
-        let color = reason.map_or(scheme.healthy(), |r| &scheme.severity[r.rank]);
-        assert_eq!(color, vector.color, "{}: {vector:?}", scheme.id);
-        let until = reason.and_then(|r| r.effect.until).map(|d| d.to_string());
-        assert_eq!(until, vector.until, "{}: {vector:?}", scheme.id);
-    }
+    use vectors::{case, contact};
 
     #[test]
     fn every_pack_keeps_its_own_vectors() {
         for name in ["five-color", "tencent-two"] {
             let scheme = Scheme::load(name, Path::new(".")).unwrap();
             assert!(scheme.vectors.len() >= 4, "{name}");
-            scheme.vectors.iter().for_each(|vector| check(&scheme, vector));
+            vectors::check(&scheme).unwrap();
+            let mut other = scheme.clone();
+            other.rules.iter_mut().flat_map(|r| &mut r.phases).for_each(|p| p.days = p.days.map(|d| d + 1));
+            assert_eq!(vectors::check(&other).unwrap_err().code(), "usage", "{name} with longer terms");
         }
     }
 

@@ -13,6 +13,9 @@ use crate::records::cases::Status;
 use crate::schema::did_you_mean;
 use crate::time::{self, Second};
 
+/// No term is longer: a century is a slip of the pen.
+const DAYS_MAX: u32 = 36_500;
+
 /// The packs that come with the program.
 const EMBEDDED: [(&str, &str); 2] = [
     ("five-color", include_str!("schemes/five-color.toml")),
@@ -256,6 +259,17 @@ impl Scheme {
             let open = |p: &Phase| p.days.is_none();
             if rule.phases[..rule.phases.len() - 1].iter().any(open) {
                 return wrong("only its last phase may be without days".into());
+            }
+            let days = rule.phases.iter().flat_map(|p| p.days.iter().chain(&p.tests_on));
+            if days.max().is_some_and(|days| *days > DAYS_MAX) {
+                return wrong(format!("a term or test lies more than {DAYS_MAX} days ahead"));
+            }
+            let foreign = match rule.fact {
+                FactKind::Case => rule.condition.ring.is_some(),
+                FactKind::Contact => rule.condition.status.is_some(),
+            };
+            if foreign {
+                return wrong("its where names what its fact does not have".into());
             }
             if let Some(phase) = rule.phases.iter().find(|p| !pack.severity.contains(&p.color)) {
                 return wrong(format!("color {:?} is not in severity", phase.color));

@@ -5,11 +5,10 @@ use std::path::Path;
 use serde_json::json;
 
 use super::{Outcome, say};
-use crate::cli::{Common, base_of};
-use crate::colors::Scheme;
-use crate::config::Config;
+use crate::cli::Common;
+use crate::colors::{Scheme, vectors};
+use crate::config::{Config, base_of};
 use crate::error::{Error, Result};
-use crate::records::files;
 use crate::store::disk::DiskStore;
 use crate::store::publish::{self, Lock};
 
@@ -38,14 +37,12 @@ pub(super) fn run(config: Option<&Path>, common: &Common) -> Result<Outcome> {
             Err(problem) => look(format!("configuration {}", path.display()), Err(problem)),
             Ok(config) => {
                 look(format!("configuration {}", path.display()), Ok("reads".into()));
-                let scheme = Scheme::load(&config.scheme, base_of(path));
+                let scheme = Scheme::load(&config.scheme, base_of(path))
+                    .and_then(|scheme| vectors::check(&scheme).map(|()| scheme));
                 look("scheme".into(), scheme.map(|s| format!("{} version {}", s.id, s.version)));
                 look("scans or visits".into(), crate::pipeline::feed(&config).map(|f| f.with.table().into()));
                 for (table, section) in config.tables.iter().filter(|(_, s)| !s.paths.is_empty()) {
-                    look(
-                        format!("table {table}"),
-                        files::find(table, section).map(|f| format!("{} files", f.len())),
-                    );
+                    look(format!("table {table}"), crate::records::probe(table, section));
                 }
                 for folder in [&config.store, &config.runs] {
                     let existing = folder.ancestors().find(|f| f.is_dir()).unwrap_or(Path::new("."));
@@ -73,7 +70,7 @@ pub(super) fn run(config: Option<&Path>, common: &Common) -> Result<Outcome> {
         let object = |f: &Finding| json!({"what": f.what, "ok": f.problem.is_none(), "problem": f.problem.as_ref().map(|e| e.to_string()), "help": f.problem.as_ref().and_then(|e| e.help())});
         json!(findings.iter().map(object).collect::<Vec<_>>())
     };
-    say(common, words, json);
+    say(common, words, json)?;
     if problems == 0 {
         return Ok(Outcome::Done);
     }

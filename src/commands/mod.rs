@@ -7,8 +7,8 @@ use std::path::Path;
 use clap::CommandFactory;
 use serde_json::json;
 
-use crate::cli::{Cli, Command, Common, ContactsArgs, TraceArgs, base_of};
-use crate::config::Config;
+use crate::cli::{Cli, Command, Common, ContactsArgs, TraceArgs};
+use crate::config::{Config, base_of};
 use crate::error::{Error, Result};
 use crate::generate::{self, WorldSpec};
 use crate::outputs::query::{self, Answer, Named};
@@ -38,11 +38,8 @@ pub enum Outcome {
 pub fn execute(cli: Cli) -> Result<Outcome> {
     let common = cli.common;
     if let Some(threads) = common.threads {
-        if threads == 0 {
-            return Err(Error::usage("--threads is 0", "give at least 1"));
-        }
         // Fails only if a pool exists already, and nothing has run yet.
-        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+        let _ = rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads)).build_global();
     }
     let screen = Screen::new(common.quiet);
     match cli.command {
@@ -69,15 +66,15 @@ pub fn execute(cli: Cli) -> Result<Outcome> {
                     )
                 },
                 || json!({"people": world.people, "venues": world.venues, "scans": world.scans, "cases": world.cases, "planted": world.planted, "files": world.files}),
-            );
+            )?;
             Ok(Outcome::Done)
         }
         Command::Ingest { store, input } => {
             let config = input.config(&[])?;
             let folder = store.unwrap_or_else(|| config.store.clone());
-            let report = ingest::ingest(&folder, &pipeline::feed(&config)?)?;
+            let report = ingest::ingest(&folder, &pipeline::feed(&config)?)?.report;
             let balance = Balance::of(&report.files)?;
-            for file in &report.changed_files {
+            for file in report.changed_files.iter().filter(|_| !common.quiet) {
                 eprintln!(
                     "note: {file} was delivered again with other content; rows it no longer holds stay in the store"
                 );
@@ -93,7 +90,7 @@ pub fn execute(cli: Cli) -> Result<Outcome> {
                     )
                 },
                 || json!({"store": folder, "version": report.version, "files": report.files, "known_files": report.known_files, "changed_files": report.changed_files, "changed_days": report.changed_days.iter().map(|d| time::utc_day_name(*d)).collect::<Vec<_>>(), "balance": balance}),
-            );
+            )?;
             Ok(outcome(&balance, &config))
         }
         Command::Trace(args) => trace(&args, &common, &screen),
@@ -101,15 +98,15 @@ pub fn execute(cli: Cli) -> Result<Outcome> {
         Command::Run { config: path, date } => {
             let config = Config::read(&path)?;
             let night = pipeline::night(&config, base_of(&path), time::parse_date(&date)?, &screen)?;
-            print_night(&night, &common);
-            Ok(outcome(&night.record.balance, &config))
+            print_night(&night, &common)?;
+            Ok(outcome(&night.read, &config))
         }
         Command::Explain { run, person_id, time_zone } => {
             let run = Run::open(&run)?;
             let scheme = run.scheme()?;
             let zone = time::zone(time_zone.as_deref().unwrap_or(&run.record.identity.time_zone))?;
             let explanation = explain::gather(&run, &person_id, &scheme)?;
-            say(&common, || explanation.words(&scheme, &zone), || explanation.json());
+            say(&common, || explanation.words(&scheme, &zone), || explanation.json())?;
             Ok(Outcome::Done)
         }
         Command::Query { run, name, sql, list, csv } => {
@@ -120,7 +117,7 @@ pub fn execute(cli: Cli) -> Result<Outcome> {
                     .iter()
                     .map(|q| json!({"name": q.name, "about": q.about(), "sql": q.sql}))
                     .collect();
-                say(&common, || lines.join("\n"), || json!(named));
+                say(&common, || lines.join("\n"), || json!(named))?;
                 return Ok(Outcome::Done);
             }
             let run = Run::open(&run.expect("clap asks for it"))?;
@@ -152,12 +149,14 @@ pub fn execute(cli: Cli) -> Result<Outcome> {
                     )
                 },
                 || json!({"config": out}),
-            );
+            )?;
             Ok(Outcome::Done)
         }
         Command::Doctor { config } => doctor::run(config.as_deref(), &common),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "ringtrace", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "ringtrace", &mut script);
+            print(&script)?;
             Ok(Outcome::Done)
         }
     }
@@ -166,15 +165,30 @@ pub fn execute(cli: Cli) -> Result<Outcome> {
 /// A configuration that shows every key with its default.
 pub const TEMPLATE: &str = include_str!("template.toml");
 
-/// Prints a result for a person or for a program. A reader that has gone away (`| head`) is no error.
-fn say(common: &Common, words: impl FnOnce() -> String, json: impl FnOnce() -> serde_json::Value) {
-    use std::io::Write;
+/// Prints a result for a person or for a program.
+fn say(
+    common: &Common,
+    words: impl FnOnce() -> String,
+    json: impl FnOnce() -> serde_json::Value,
+) -> Result<()> {
     let text = if common.json {
         serde_json::to_string_pretty(&json()).expect("a value is plain data")
     } else {
         words()
     };
-    let _ = writeln!(std::io::stdout(), "{text}");
+    print(format!("{text}\n").as_bytes())
+}
+
+/// Writes to standard output. A reader that has gone away (`| head`) is no error; a full disk is.
+fn print(bytes: &[u8]) -> Result<()> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::storage(Path::new("standard output"), "writing")(e))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn outcome(balance: &Balance, config: &Config) -> Outcome {
@@ -196,6 +210,14 @@ const DEMO: WorldSpec = WorldSpec { people: 60_000, days: 14, seed: 7, first_day
 
 fn demo(out: &Path, common: &Common, screen: &Screen) -> Result<Outcome> {
     let config_path = out.join("ringtrace.toml");
+    if let Ok(text) = std::fs::read_to_string(&config_path)
+        && text != generate::CONFIG
+    {
+        return Err(Error::Conflict {
+            what: format!("{}: holds a configuration that is not the demo's", out.display()),
+            help: "choose another folder with --out".into(),
+        });
+    }
     if !config_path.exists() {
         let occupied = !publish::list(out)?.is_empty();
         if occupied {
@@ -224,12 +246,12 @@ fn demo(out: &Path, common: &Common, screen: &Screen) -> Result<Outcome> {
     let config = Config::read(&config_path)?;
     let date = time::parse_date(&time::utc_day_name(DEMO.first_day + DEMO.days - 1))?;
     let night = pipeline::night(&config, out, date, screen)?;
-    print_night(&night, common);
+    print_night(&night, common)?;
     if !common.json {
         let next = next_commands(&night.folder)?;
-        say(common, || next, || json!(null));
+        say(common, || next, || json!(null))?;
     }
-    Ok(outcome(&night.record.balance, &config))
+    Ok(outcome(&night.read, &config))
 }
 
 /// Commands to go on with, about a close and a secondary contact of the demo.
@@ -247,7 +269,7 @@ fn next_commands(folder: &Path) -> Result<String> {
     Ok(lines.join("\n"))
 }
 
-fn print_night(night: &Night, common: &Common) {
+fn print_night(night: &Night, common: &Common) -> Result<()> {
     let words = || {
         let text = summary::text(&night.record, &night.scheme, &night.folder);
         if night.known {
@@ -260,7 +282,7 @@ fn print_night(night: &Night, common: &Common) {
         json!({"status": if night.known { "unchanged" } else { "published" }, "folder": night.folder, "date": night.record.date,
             "counts": night.record.counts, "balance": night.record.balance, "notes": night.record.notes})
     };
-    say(common, words, json);
+    say(common, words, json)
 }
 
 fn trace(args: &TraceArgs, common: &Common, screen: &Screen) -> Result<Outcome> {
@@ -284,7 +306,7 @@ fn trace(args: &TraceArgs, common: &Common, screen: &Screen) -> Result<Outcome> 
     };
     let json =
         || json!({"out": args.out, "counts": trace.counts, "balance": trace.balance, "notes": trace.notes});
-    say(common, words, json);
+    say(common, words, json)?;
     Ok(outcome(&trace.balance, &config))
 }
 
@@ -312,20 +334,20 @@ fn contacts(args: &ContactsArgs, common: &Common, screen: &Screen) -> Result<Out
             )
         },
         || json!({"out": args.out, "pairs": pairs.len(), "exposures": exposures, "overlap_s": seconds, "balance": balance}),
-    );
+    )?;
     Ok(outcome(&balance, &config))
 }
 
 fn print_answer(answer: &Answer, as_csv: bool, common: &Common) -> Result<Outcome> {
     if as_csv {
-        let mut writer = ::csv::Writer::from_writer(std::io::stdout());
+        let mut writer = ::csv::Writer::from_writer(Vec::new());
         let cell = |cell: &Option<String>| cell.as_deref().map(csv::safe_unless_number).unwrap_or_default();
-        // A reader that has gone away is no error.
-        let _ = writer.write_record(&answer.columns);
+        let failed = |e: ::csv::Error| Error::storage(Path::new("standard output"), "writing")(e.into());
+        writer.write_record(&answer.columns).map_err(failed)?;
         for row in &answer.rows {
-            let _ = writer.write_record(row.iter().map(cell));
+            writer.write_record(row.iter().map(cell)).map_err(failed)?;
         }
-        let _ = writer.flush();
+        print(&writer.into_inner().unwrap_or_default())?;
         return Ok(Outcome::Done);
     }
     let words = || {
@@ -342,6 +364,6 @@ fn print_answer(answer: &Answer, as_csv: bool, common: &Common) -> Result<Outcom
         };
         json!(answer.rows.iter().map(object).collect::<Vec<_>>())
     };
-    say(common, words, json);
+    say(common, words, json)?;
     Ok(Outcome::Done)
 }

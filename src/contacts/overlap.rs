@@ -33,8 +33,8 @@ pub struct SourceSpan {
 /// - **Input**: spans sorted by `from`, visits by `arrived`, both of one venue; `needed_s >= 1`.
 /// - **Output**: indices into both, each pair once, in no promised order; a person never meets itself.
 /// - **Cost**: `O(spans + visits + k)` for `k` pairs that overlap at all; nothing is allocated.
-/// - **Source**: forward scan (Bouros and Mamoulis, PVLDB 2017) on spans shortened by `needed_s`: two spans share
-///   `needed_s` exactly if, both ends moved that much earlier, they still meet.
+/// - **Source**: forward scan (Bouros and Mamoulis, PVLDB 2017): of two spans that overlap, the one that starts first
+///   meets the other while it goes on.
 ///
 /// # Panics
 /// If the visits' columns differ in length.

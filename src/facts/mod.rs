@@ -44,9 +44,15 @@ pub struct CaseFact {
     pub row: u64,
 }
 
-/// An exposure site.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// An exposure site with its evidence.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
+    /// File it stands in.
+    pub file: String,
+    /// Row there, from 1.
+    pub row: u64,
+    /// What visitors are told to do.
+    pub advice: Option<String>,
     /// Window key.
     pub window: u32,
     /// Venue key.
@@ -101,6 +107,16 @@ impl Facts {
         let mut rows: Vec<(CaseFact, usize)> = Vec::new();
         for (number, (file, keys)) in files.iter_mut().zip(keys).enumerate() {
             for (row, mut case) in std::mem::take(&mut file.rows) {
+                let ahead = |at: Option<Second>| at.zip(as_of).is_some_and(|(at, end)| at >= end);
+                let known = !ahead(case.reported_at);
+                if known && ahead(case.onset_at) {
+                    reject(file, row, "onset_at", Reason::TimeInFuture);
+                    continue;
+                }
+                if known && ahead(case.sampled_at) {
+                    reject(file, row, "sampled_at", Reason::TimeInFuture);
+                    continue;
+                }
                 match keys[case.person as usize] {
                     Some(person) => {
                         case.person = person;
@@ -120,6 +136,9 @@ impl Facts {
         });
         let rows: Vec<CaseFact> = rows.into_iter().map(|(fact, _)| fact).collect();
         self.cases = cases::standing(&rows, |fact| &fact.case, as_of);
+        // In the order of ids; keys depend on what was delivered when.
+        let ids = self.persons.ids();
+        self.cases.sort_by(|a, b| ids.get(a.case.person as usize).cmp(&ids.get(b.case.person as usize)));
         let unknown = self.cases.iter().filter(|c| c.case.person as usize >= visits.persons().len()).count();
         if unknown > 0 {
             self.notes.push(format!("{unknown} of {} case rows: the person has no visit", self.cases.len()));
@@ -139,29 +158,26 @@ impl Facts {
         let table = config.table("windows");
         let mut files = windows::read(&records::stamp("windows", table)?, table)?;
         let tables: Vec<&IdTable> = files.iter().map(|f| &f.ids[windows::WINDOWS]).collect();
-        let kind = match tables
-            .iter()
-            .map(|t| t.ids().kind())
-            .reduce(|a, b| if a == b { a } else { crate::ids::IdType::Text })
-        {
-            Some(kind) => kind,
-            None => return Ok(()),
-        };
+        let kind = crate::store::ingest::common_type(&tables).unwrap_or(crate::ids::IdType::Text);
         self.window_ids = IdTable::new(kind);
         let keys = self.window_ids.absorb(&tables);
         let mut rows = Vec::new();
         for (number, (file, keys)) in files.iter_mut().zip(keys).enumerate() {
-            let venue_ids = file.ids[windows::VENUES].ids();
-            for (_, row) in &file.rows {
-                let window = keys[row.window as usize].expect("the table's type holds the ids of all files");
-                let venue = visits.venues().ids.key(venue_ids.get(row.venue as usize));
-                let venue_text = venue_ids.get(row.venue as usize).to_string();
-                rows.push(((window, venue_text, row.from, row.until), venue, number));
+            for (at, row) in std::mem::take(&mut file.rows) {
+                let Some(window) = keys[row.window as usize] else {
+                    reject(file, at, "window_id", Reason::ForeignId);
+                    continue;
+                };
+                let venue_id = file.ids[windows::VENUES].ids().get(row.venue as usize).to_string();
+                let venue = visits.venues().ids.key(file.ids[windows::VENUES].ids().get(row.venue as usize));
+                let (from, until) = (row.from, row.until);
+                let place = ((window, venue_id, from, until, row.advice), file.balance.file.clone(), at);
+                rows.push((place, venue, number));
             }
         }
         rows.sort();
         rows.dedup_by(|next, kept| {
-            let same = next.0 == kept.0;
+            let same = next.0.0 == kept.0.0;
             if same {
                 merge(&mut files[next.2]);
             }
@@ -171,12 +187,10 @@ impl Facts {
         if unknown > 0 {
             self.notes.push(format!("{unknown} of {} windows: no one has visited the venue", rows.len()));
         }
-        self.places = rows
-            .into_iter()
-            .filter_map(|((window, _, from, until), venue, _)| {
-                Some(Place { window, venue: venue?, from, until })
-            })
-            .collect();
+        let place = |(((window, _, from, until, advice), file, row), venue, _): (_, Option<u32>, usize)| {
+            Some(Place { window, venue: venue?, from, until, advice, file, row })
+        };
+        self.places = rows.into_iter().filter_map(place).collect();
         self.close(files);
         Ok(())
     }

@@ -188,7 +188,7 @@ fn create_folder(path: &Path) -> Result<()> {
 }
 
 /// The configuration beside the data; its paths count from its own folder.
-const CONFIG: &str = r#"# A synthetic world. Nobody in it exists.
+pub const CONFIG: &str = r#"# A synthetic world. Nobody in it exists.
 #
 # truth/contacts.parquet lists planted contacts that a run must find, to the second; contacts by chance come on top.
 

@@ -71,7 +71,7 @@ pub enum Reader {
     Program,
 }
 
-/// Writes the rows `rows` of a table, in parts of at most [`ROWS_MAX`] rows: `name.csv`, `name-2.csv`, …
+/// Writes the rows `rows` of a table, in parts of at most [`ROWS_MAX`] rows: `name.csv`, `name.2.csv`, …
 /// Returns the files written.
 ///
 /// # Errors
@@ -86,7 +86,7 @@ pub fn write(
     let mut files = Vec::new();
     let parts = rows.chunks(ROWS_MAX).chain(rows.is_empty().then_some(rows));
     for (part, rows) in parts.enumerate() {
-        let file = if part == 0 { format!("{name}.csv") } else { format!("{name}-{}.csv", part + 1) };
+        let file = if part == 0 { format!("{name}.csv") } else { format!("{name}.{}.csv", part + 1) };
         let path = folder.join(file);
         let failed = |e: csv::Error| Error::storage(&path, "writing")(std::io::Error::other(e));
         let mark = if reader == Reader::Spreadsheet { "\u{feff}" } else { "" };

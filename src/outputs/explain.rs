@@ -75,10 +75,12 @@ pub fn gather(run: &Run, person: &str, scheme: &Scheme) -> Result<Explanation> {
     let color = register_row.map(|row| colors.text("color", row)).transpose()?.flatten();
     let contact_row = contacts.rows_where("person_id", person)?.first().copied();
     let own: Vec<usize> = evidence.rows_where("person_id", person)?;
+    let sources = run.table("sources")?;
     let mut cases = HashMap::new();
-    for row in evidence.rows_where("fact", "case")? {
-        let text = |name| evidence.text(name, row).map(Option::unwrap_or_default);
-        cases.insert(text("person_id")?, format!("{} row {}", text("input_file")?, text("input_row")?));
+    for row in sources.rows_where("source_kind", "person")? {
+        let text = |name| sources.text(name, row).map(Option::unwrap_or_default);
+        let words = format!("{} case, {} row {}", text("status")?, text("input_file")?, text("input_row")?);
+        cases.entry(text("source_id")?).or_insert(words);
     }
     let venues = run.table("venues")?;
     let mut venue_words = HashMap::new();
@@ -92,7 +94,7 @@ pub fn gather(run: &Run, person: &str, scheme: &Scheme) -> Result<Explanation> {
     Ok(Explanation {
         exposures: rows.into_iter().map(|row| step(&exposures, row)).collect::<Result<_>>()?,
         venues: venue_words,
-        person: person.to_string(),
+        person: printable(person),
         date: run.record.date.clone(),
         color: color.unwrap_or_else(|| scheme.healthy().to_string()),
         register: register_row.map(|row| cells(&colors, row, &REGISTER)).transpose()?,
@@ -107,9 +109,14 @@ fn cells(table: &Table, row: usize, names: &[&'static str]) -> Result<HashMap<&'
     names.iter().map(|name| Ok((*name, table.text(name, row)?.unwrap_or_default()))).collect()
 }
 
+/// Text from data as it may go to a terminal: control characters could rewrite what stands there.
+fn printable(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+}
+
 /// The exposure in a row of `exposures.parquet`.
 fn step(exposures: &Table, row: usize) -> Result<Step> {
-    let text = |name: &str| exposures.text(name, row).map(Option::unwrap_or_default);
+    let text = |name: &str| exposures.text(name, row).map(|cell| printable(&cell.unwrap_or_default()));
     let second = |name: &str| -> Result<Second> {
         let at = text(name)?.parse::<jiff::Timestamp>().map_or(0, |t| t.as_second());
         Ok(at.clamp(0, i64::from(Second::MAX)) as Second)
@@ -134,7 +141,7 @@ fn chain(exposures: &Table, person: &str) -> Result<Vec<Step>> {
         let next = numbers.len() as u32;
         *numbers.entry((is_window, id.to_string())).or_insert(next)
     };
-    let start = number(false, person);
+    let start = number(false, &printable(person));
     let mut links = Vec::with_capacity(exposures.len());
     for row in 0..exposures.len() {
         let step = step(exposures, row)?;
@@ -228,7 +235,7 @@ impl Explanation {
         for step in &self.chain {
             let source = match (&self.cases.get(&step.source), step.is_window) {
                 (_, true) => format!("exposure site {}", step.source),
-                (Some(row), _) => format!("{}, a case ({row})", step.source),
+                (Some(row), _) => format!("{} ({row})", step.source),
                 (None, _) => step.source.clone(),
             };
             writeln!(out, "  {} (ring {}) met {source}", step.contact, step.ring)?;

@@ -63,7 +63,7 @@ pub fn run(run: &Run, sql: &str) -> Result<Answer> {
     let failed = |e: pl::PolarsError| {
         let names: Vec<&str> = run.tables().collect();
         Error::usage(
-            format!("the query cannot be run: {e}"),
+            format!("the query cannot be run: {}", without_cells(&e)),
             format!("tables of this run: {}", names.join(", ")),
         )
     };
@@ -81,6 +81,11 @@ pub fn run(run: &Run, sql: &str) -> Result<Answer> {
     };
     let row = |row: usize| frame.columns().iter().map(|c| cell(c, row)).collect();
     Ok(Answer { columns, rows: (0..frame.height()).map(row).collect::<Result<_>>()? })
+}
+
+/// What polars says, up to the bracket after which it quotes cells.
+fn without_cells(error: &pl::PolarsError) -> String {
+    error.to_string().split('[').next().unwrap_or_default().trim_end().to_string()
 }
 
 fn text(value: pl::AnyValue<'_>) -> Option<String> {

@@ -3,15 +3,14 @@
 use std::path::Path;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::compute::concat_batches;
-use arrow::datatypes::{DataType, Int64Type, Schema, UInt64Type};
+use arrow::datatypes::{DataType, Int64Type, UInt64Type};
 
 use crate::colors::Scheme;
 use crate::error::{Error, Result};
-use crate::ids::{Id, IdType};
+use crate::ids::Id;
 use crate::outputs::csv::plain;
 use crate::outputs::record::RunRecord;
-use crate::store::format::from_bytes;
+use crate::store::format::table_from_bytes;
 
 /// A published run's folder with its record.
 pub struct Run {
@@ -53,6 +52,14 @@ impl Run {
         Scheme::from_text(&String::from_utf8_lossy(&self.bytes("scheme.toml")?), "scheme.toml")
     }
 
+    /// Checks that every file of the run is as published.
+    ///
+    /// # Errors
+    /// `integrity` for the first that is not; `storage`.
+    pub fn check(&self) -> Result<()> {
+        self.record.outputs.iter().try_for_each(|output| self.bytes(&output.path).map(drop))
+    }
+
     /// A published file's bytes.
     fn bytes(&self, name: &str) -> Result<Vec<u8>> {
         let output = self.record.outputs.iter().find(|o| o.path == name).ok_or_else(|| {
@@ -60,10 +67,13 @@ impl Run {
             Error::usage(format!("this run has no {name}"), format!("tables: {}", names.join(", ")))
         })?;
         let path = self.folder.join(name);
-        let bytes = std::fs::read(&path).map_err(Error::storage(&path, "reading"))?;
+        let bytes = match std::fs::read(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            other => other.map_err(Error::storage(&path, "reading"))?,
+        };
         if blake3::hash(&bytes).to_hex().as_str() != output.blake3 {
             return Err(Error::integrity(
-                format!("{}: its bytes are not those that were published", path.display()),
+                format!("{}: gone, or its bytes are not those that were published", path.display()),
                 "restore the run from a copy",
             ));
         }
@@ -82,10 +92,7 @@ impl Run {
     pub fn table(&self, name: &str) -> Result<Table> {
         let file = format!("{name}.parquet");
         let bytes = self.bytes(&file)?;
-        let batches = from_bytes(bytes, &file)?;
-        let schema = batches.first().map_or_else(|| Schema::empty().into(), |b| b.schema());
-        let batch = concat_batches(&schema, &batches).map_err(|e| Error::damaged(&file, e))?;
-        Ok(Table { batch, name: file })
+        Ok(Table { batch: table_from_bytes(bytes, &file)?, name: file })
     }
 }
 
@@ -107,7 +114,7 @@ impl Table {
         self.len() == 0
     }
 
-    /// The column of that name; an empty table may have none.
+    /// The column of that name.
     ///
     /// # Errors
     /// `damaged` if there is none.
@@ -128,9 +135,6 @@ impl Table {
     /// # Errors
     /// `damaged` if there is no such column.
     pub fn rows_where(&self, name: &str, text: &str) -> Result<Vec<usize>> {
-        if self.is_empty() {
-            return Ok(Vec::new());
-        }
         let column = self.column(name)?;
         Ok((0..self.len()).filter(|row| plain(column, *row).as_deref() == Some(text)).collect())
     }
@@ -142,14 +146,5 @@ pub fn id_at(column: &ArrayRef, row: usize) -> Id<'_> {
         DataType::Int64 => Id::Int(column.as_primitive::<Int64Type>().value(row)),
         DataType::UInt64 => Id::Uint(column.as_primitive::<UInt64Type>().value(row)),
         _ => Id::Text(column.as_string::<i32>().value(row)),
-    }
-}
-
-/// The type of an id column.
-pub fn id_type(column: &ArrayRef) -> IdType {
-    match column.data_type() {
-        DataType::Int64 => IdType::Int,
-        DataType::UInt64 => IdType::Uint,
-        _ => IdType::Text,
     }
 }

@@ -136,7 +136,7 @@ pub struct Output {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Counts {
-    /// Persons with a visit, or a case.
+    /// Person ids known: of any visit in the store, or of a case.
     pub persons: u64,
     /// Venues known.
     pub venues: u64,

@@ -226,22 +226,30 @@ pub fn changes(register: &Register<'_>, before: &Published, scheme: &Scheme, fac
     ])
 }
 
-/// Refuses a register with a row that no evidence supports.
+/// Refuses a register with a row that no evidence supports: a case without a row of the input, a contact without an
+/// exposure, a close contact whose source is none of the night's `sources`.
 ///
 /// # Errors
 /// `integrity` with the number of such rows; never with a person.
-pub fn check_evidence(register: &RecordBatch, evidence: &RecordBatch) -> Result<()> {
+pub fn check_evidence(register: &RecordBatch, evidence: &RecordBatch, sources: &RecordBatch) -> Result<()> {
     use crate::outputs::csv::plain;
     use std::collections::HashSet;
     let column =
         |table: &RecordBatch, name: &str| table.column_by_name(name).expect("a column of ours").clone();
+    let known: HashSet<[Option<String>; 2]> = (0..sources.num_rows())
+        .map(|row| ["source_kind", "source_id"].map(|name| plain(&column(sources, name), row)))
+        .collect();
     let supported = |row: usize| {
         let has = |name: &str| plain(&column(evidence, name), row).is_some_and(|cell| !cell.is_empty());
         match plain(&column(evidence, "fact"), row).as_deref() {
             Some("case") => has("input_file") && has("input_row"),
             Some("contact") => {
                 let overlap = plain(&column(evidence, "overlap_s"), row).and_then(|s| s.parse::<i64>().ok());
-                ["source_id", "venue_id", "from", "until"].iter().all(|name| has(name)) && overlap > Some(0)
+                let source = ["source_kind", "source_id"].map(|name| plain(&column(evidence, name), row));
+                let close = plain(&column(evidence, "ring"), row).as_deref() == Some("1");
+                ["source_id", "venue_id", "from", "until"].iter().all(|name| has(name))
+                    && overlap > Some(0)
+                    && (!close || known.contains(&source))
             }
             _ => false,
         }

@@ -28,14 +28,7 @@ impl Runs {
     /// `conflict` if another run is going on; `storage`.
     pub fn take(folder: &Path) -> Result<Runs> {
         let lock = Lock::take(folder)?;
-        for path in publish::list(folder)? {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if name.starts_with(UNFINISHED) {
-                let removed =
-                    if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
-                removed.map_err(Error::storage(&path, "removing"))?;
-            }
-        }
+        publish::remove_unfinished(folder)?;
         Ok(Runs { folder: folder.into(), _lock: lock })
     }
 
@@ -61,7 +54,9 @@ impl Runs {
         let mut last = None;
         for path in publish::list(&self.folder)? {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if let Ok(night) = name.parse::<Date>() {
+            if let Ok(night) = name.parse::<Date>()
+                && night.to_string() == name
+            {
                 // Names sort as dates do.
                 if night < date && path.join("run.json").exists() {
                     last = Some((night, path));
@@ -78,9 +73,6 @@ impl Runs {
 /// `integrity` if it is not as published, or its ids are of another kind.
 pub fn register_of(run: &Run, kind: IdType) -> Result<Published> {
     let table = run.table("colors")?;
-    if table.is_empty() {
-        return Ok(Published::empty(kind));
-    }
     let ids = table.column("person_id")?;
     let texts = |name: &str| -> Result<Vec<String>> {
         (0..table.len()).map(|row| Ok(table.text(name, row)?.unwrap_or_default())).collect()
@@ -105,6 +97,8 @@ pub struct NightTables {
     pub changes: RecordBatch,
     /// `venues.parquet`: those the exposures name
     pub venues: RecordBatch,
+    /// `sources.parquet`: the cases and exposure sites
+    pub sources: RecordBatch,
     /// `rejects.parquet`
     pub rejects: RecordBatch,
     /// `scheme.toml`: the pack as text
@@ -118,7 +112,7 @@ pub struct NightTables {
 /// as it was.
 pub fn publish(runs: &Runs, date: Date, tables: &NightTables, mut record: RunRecord) -> Result<PathBuf> {
     record.inputs.iter().try_for_each(FileBalance::check)?;
-    super::register::check_evidence(&tables.colors, &tables.evidence)?;
+    super::register::check_evidence(&tables.colors, &tables.evidence, &tables.sources)?;
     let work = runs.folder.join(format!("{UNFINISHED}{date}"));
     let written = write_all(&work, tables, &mut record);
     if let Err(error) = written {
@@ -141,6 +135,7 @@ fn write_all(work: &Path, tables: &NightTables, record: &mut RunRecord) -> Resul
         ("evidence", &tables.evidence),
         ("exposures", &tables.exposures),
         ("rejects", &tables.rejects),
+        ("sources", &tables.sources),
         ("venues", &tables.venues),
     ] {
         let path = work.join(format!("{name}.parquet"));

@@ -86,6 +86,7 @@ pub fn text(record: &RunRecord, scheme: &Scheme, folder: &Path) -> String {
         ("contacts.parquet", "everyone traced, by ring"),
         ("exposures.parquet", "the edges: who was exposed by whom, where, when"),
         ("venues.parquet", "the venues those name"),
+        ("sources.parquet", "the cases and exposure sites it started from"),
         ("rejects.parquet", "rows that could not be used, and why"),
         ("run.json", "inputs, hashes, counts; scheme.toml is the pack used"),
     ] {

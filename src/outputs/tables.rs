@@ -4,13 +4,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt8Array, UInt32Array,
+    Array, ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt8Array,
+    UInt32Array, UInt64Array,
 };
 use arrow::datatypes::{Field, Schema};
 use parquet::basic::{Compression, ZstdLevel};
 
+use crate::config::ContactConfig;
 use crate::contacts::pairs::Pair;
 use crate::error::Result;
+use crate::facts::{CaseFact, Facts, Place};
 use crate::ids::{Id, IdColumn, IdTable, IdType, convert};
 use crate::records::venues::VenueFacts;
 use crate::rings::{SourceRef, Traced};
@@ -42,8 +45,8 @@ impl Names<'_> {
     /// Sources' ids as a column: of the persons' type, or text where windows have ids of another type.
     fn source_ids(&self, sources: impl Iterator<Item = SourceRef> + Clone) -> ArrayRef {
         let kind = self.persons.ids().kind();
-        let has_window = sources.clone().any(|s| matches!(s, SourceRef::Window(_)));
-        let mixed = has_window && self.windows.ids().kind() != kind;
+        // Decided by what was given to trace from, so that a column keeps its type on nights without such a contact.
+        let mixed = !self.windows.is_empty() && self.windows.ids().kind() != kind;
         let mut ids = IdColumn::new(if mixed { IdType::Text } else { kind });
         let mut buffer = String::new();
         for source in sources {
@@ -62,7 +65,7 @@ impl Names<'_> {
     }
 }
 
-/// Columns by name as a table; a column is nullable where it holds nulls or is text.
+/// Columns by name as a table; any of them may hold nulls.
 pub fn table(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
     let field = |(name, array): &(&str, ArrayRef)| Field::new(*name, array.data_type().clone(), true);
     let schema = Schema::new(columns.iter().map(field).collect::<Vec<_>>());
@@ -133,6 +136,34 @@ pub fn exposures(traced: &Traced, names: Names<'_>) -> RecordBatch {
         ("overlap_s", Arc::new(Int64Array::from_iter_values(overlap))),
         ("observed_overlap_s", Arc::new(Int64Array::from_iter_values(observed))),
         ("source_kind", source_kinds(rows().map(|e| e.source))),
+    ])
+}
+
+/// `sources.parquet` of a run: the cases and exposure sites it started from, each with the row that says so.
+///
+/// `source_id, source_kind, status, venue_id, from, until, input_file, input_row, reported_by, advice`; `[from, until)`
+/// is the window, empty for a case isolated before it opened.
+pub fn sources(facts: &Facts, rule: &ContactConfig, names: Names<'_>) -> RecordBatch {
+    let case = |c: &CaseFact| (SourceRef::Person(c.case.person), c.case.window(rule).unwrap_or((0, 0)));
+    let place = |p: &Place| (SourceRef::Window(p.window), (p.from, p.until));
+    let all: Vec<(SourceRef, (Second, Second))> =
+        facts.cases.iter().map(case).chain(facts.places.iter().map(place)).collect();
+    let none = || facts.places.iter().map(|_| None);
+    let no_case = || facts.cases.iter().map(|_| None);
+    let files = facts.cases.iter().map(|c| &c.file).chain(facts.places.iter().map(|p| &p.file));
+    let input_rows = facts.cases.iter().map(|c| c.row).chain(facts.places.iter().map(|p| p.row));
+    let venue = |p: &Place| Some(names.venues.ids().get(p.venue as usize).to_string());
+    table(vec![
+        ("source_id", texts(all.iter().map(|(source, _)| Some(names.source(*source).to_string())))),
+        ("source_kind", source_kinds(all.iter().map(|(source, _)| *source))),
+        ("status", texts(facts.cases.iter().map(|c| Some(c.case.status.word().to_string())).chain(none()))),
+        ("venue_id", texts(no_case().chain(facts.places.iter().map(venue)))),
+        ("from", instants(all.iter().map(|(_, window)| window.0))),
+        ("until", instants(all.iter().map(|(_, window)| window.1))),
+        ("input_file", texts(files.map(Some))),
+        ("input_row", Arc::new(UInt64Array::from_iter_values(input_rows))),
+        ("reported_by", texts(facts.cases.iter().map(|c| c.case.reported_by.clone()).chain(none()))),
+        ("advice", texts(no_case().chain(facts.places.iter().map(|p| p.advice.clone())))),
     ])
 }
 

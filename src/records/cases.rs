@@ -65,7 +65,7 @@ const fn column(name: &'static str, kind: Kind, required: bool) -> ColumnSpec {
     ColumnSpec { name, kind, required }
 }
 
-const CASES: Schema = Schema {
+pub(super) const CASES: Schema = Schema {
     table: "cases",
     id_tables: 1,
     columns: &[
@@ -94,13 +94,13 @@ pub fn read(
 ) -> Result<Vec<FileRows<Numbered<CaseRow>>>> {
     read_files(files, &CASES, config, |rows: &mut Numbered<CaseRow>, batch, row| {
         let case = from_batch(batch, row);
-        if case.status != Status::Withdrawn {
-            let Some((from, until)) = case.window(rule) else {
-                return Some(("onset_at", Reason::NoWindow));
-            };
-            if let Some(reason) = span_fault(from, until) {
-                return Some(("infectious_until", reason));
-            }
+        if case.status != Status::Withdrawn && case.window(rule).is_none() {
+            return Some(("onset_at", Reason::NoWindow));
+        }
+        if let (Some(from), Some(until)) = (case.infectious_from, case.infectious_until)
+            && let Some(reason) = span_fault(from, until)
+        {
+            return Some(("infectious_until", reason));
         }
         rows.push((batch.first_row + row as u64, case));
         None
@@ -132,7 +132,8 @@ fn from_batch(batch: &Batch, row: usize) -> CaseRow {
 impl CaseRow {
     /// The case's window `[from, until)`: as given; else from `lookback` before onset (without onset: sampling, then
     /// report) until isolation, or without isolation until `infectious_for` after the same day. `None` without any
-    /// of these times. Source: design, section 4.
+    /// of these times. It is empty, start not before end, for a person isolated before it opens: a case that exposed
+    /// no one. Source: design, section 4.
     pub fn window(&self, rule: &ContactConfig) -> Option<(Second, Second)> {
         let anchor = self.onset_at.or(self.sampled_at).or(self.reported_at);
         let from = self.infectious_from.or(anchor.map(|a| a.saturating_sub(rule.lookback_s)))?;

@@ -49,6 +49,8 @@ pub const BAD_TIME: i64 = -2;
 pub const FAR_TIME: i64 = -3;
 /// An empty word cell.
 pub const NO_WORD: u8 = u8::MAX;
+/// A text whose bytes are not UTF-8. Two such texts must not pass for equal, so the row is rejected.
+pub const BAD_TEXT: &str = "\u{FFFD}";
 /// A word that is none of the column's.
 pub const BAD_WORD: u8 = u8::MAX - 1;
 
@@ -73,7 +75,11 @@ impl Column {
                 BAD_WORD => Some(Reason::UnknownWord),
                 _ => None,
             },
-            Column::Texts(texts) => texts[row].is_none().then_some(missing).flatten(),
+            Column::Texts(texts) => match texts[row].as_deref() {
+                None => missing,
+                Some(BAD_TEXT) => Some(Reason::Unreadable),
+                Some(_) => None,
+            },
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Which files a table's paths name: files, folders, globs and Hive partitions (`day=2022-03-01/`).
 
-use std::path::{Path, PathBuf};
+use std::collections::HashSet;
+use std::path::{Component, Path, PathBuf};
 
 use crate::config::TableConfig;
 use crate::error::{Error, Result};
@@ -46,11 +47,13 @@ impl Format {
 /// `input` for a path that names nothing, a folder or glob without a data file, a file of another format, or a pipe.
 pub fn find(table: &str, config: &TableConfig) -> Result<Vec<InputFile>> {
     let mut files = Vec::new();
+    // "./x" and "x" are one folder, and a file has one name however its folder was spelt.
+    let base: PathBuf = config.base.components().filter(|c| *c != Component::CurDir).collect();
     for text in &config.paths {
-        let full = config.base.join(text);
+        let full = base.join(text);
         let found = if full.is_dir() {
             let mut found = Vec::new();
-            walk(&full, &mut found)?;
+            walk(&full, &mut HashSet::new(), &mut found)?;
             found
         } else if full.exists() {
             if Format::of(&full).is_none() {
@@ -71,7 +74,7 @@ pub fn find(table: &str, config: &TableConfig) -> Result<Vec<InputFile>> {
                 "check the path; relative paths start from the configuration's folder, or from here without one",
             ));
         }
-        files.extend(found.into_iter().filter_map(|path| describe(path, &config.base)));
+        files.extend(found.into_iter().filter_map(|path| describe(path, &base)));
     }
     if let Some(endless) = files.iter().find(|file| is_endless(&file.path)) {
         return Err(Error::input(
@@ -96,7 +99,7 @@ fn matches_of(text: &str, full: &Path) -> Result<Vec<PathBuf>> {
             Error::storage(&path, "listing")(e.into())
         })?;
         if path.is_dir() {
-            walk(&path, &mut found)?;
+            walk(&path, &mut HashSet::new(), &mut found)?;
         } else if Format::of(&path).is_some() {
             found.push(path);
         }
@@ -105,7 +108,12 @@ fn matches_of(text: &str, full: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Data files below `folder`; names starting with `.` or `_` are other tools' own (`_SUCCESS`, `.crc`).
-fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+fn walk(folder: &Path, seen: &mut HashSet<PathBuf>, found: &mut Vec<PathBuf>) -> Result<()> {
+    // A link can lead back to a folder above it.
+    let real = folder.canonicalize().map_err(Error::storage(folder, "following"))?;
+    if !seen.insert(real) {
+        return Ok(());
+    }
     let entries = std::fs::read_dir(folder).map_err(Error::storage(folder, "listing"))?;
     for entry in entries {
         let path = entry.map_err(Error::storage(folder, "listing"))?.path();
@@ -114,7 +122,7 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
             continue;
         }
         if path.is_dir() {
-            walk(&path, found)?;
+            walk(&path, seen, found)?;
         } else if Format::of(&path).is_some() {
             found.push(path);
         }

@@ -51,6 +51,34 @@ pub fn stamp(table: &str, config: &TableConfig) -> Result<Vec<StampedFile>> {
         .collect()
 }
 
+/// Opens every file of a table and decodes its first rows, to find what would fail; says how many files there are.
+///
+/// # Errors
+/// The first file's that cannot be read as the table.
+pub fn probe(table: &str, config: &TableConfig) -> Result<String> {
+    let schema = match table {
+        "scans" => &scans::SCANS,
+        "visits" => &scans::VISITS,
+        "venues" => &venues::VENUES,
+        "cases" => &cases::CASES,
+        "windows" => &windows::SCHEMA,
+        _ => &venues::RESIDENCES,
+    };
+    let found = files::find(table, config)?;
+    for file in &found {
+        let mut rows = 0;
+        // The first batch tells; the error that ends the reading there is ours.
+        let read = table::read(file, schema, config, |batch| {
+            rows = batch.rows;
+            Err(Error::usage("enough", ""))
+        });
+        if rows == 0 {
+            read?;
+        }
+    }
+    Ok(format!("{} files can be read", found.len()))
+}
+
 /// The accepted rows of one file, with ids as keys into the file's own tables.
 pub struct FileRows<T> {
     /// Where its rows went; `merged` is still 0.
@@ -63,13 +91,25 @@ pub struct FileRows<T> {
     pub rows: T,
 }
 
+/// Accepted rows that can be counted, so that a row lost on the way shows in the balance.
+pub trait Rows: Default + Send {
+    /// How many there are.
+    fn count(&self) -> u64;
+}
+
+impl<T: Send> Rows for Vec<T> {
+    fn count(&self) -> u64 {
+        self.len() as u64
+    }
+}
+
 /// Rows with their numbers in the file, from 1.
 pub type Numbered<T> = Vec<(u64, T)>;
 
 /// Reads every file in parallel and hands each row that has a fault to rejects, every other to `accept`.
 ///
 /// `accept(rows, batch, row)` may still reject the row by returning its fault. Order of the result: as `files`.
-fn read_files<T: Default + Send>(
+fn read_files<T: Rows>(
     files: &[StampedFile],
     schema: &Schema,
     config: &TableConfig,
@@ -95,8 +135,9 @@ fn read_files<T: Default + Send>(
             file: stamped.file.name.clone(),
             bytes: stamped.bytes,
             blake3: stamped.blake3.clone(),
+            read_as: config.read_as(),
             rows: total,
-            accepted: total - rejected,
+            accepted: rows.count(),
             merged: 0,
             rejected,
         };

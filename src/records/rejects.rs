@@ -28,6 +28,8 @@ pub enum Reason {
     ForeignId,
     /// A case without any time to derive its window from.
     NoWindow,
+    /// A case that fell ill or was sampled after the night that already knows of it.
+    TimeInFuture,
 }
 
 impl Reason {
@@ -44,6 +46,7 @@ impl Reason {
             Reason::Contradicts => "contradicts",
             Reason::ForeignId => "foreign_id",
             Reason::NoWindow => "no_window",
+            Reason::TimeInFuture => "time_in_future",
         }
     }
 }
@@ -71,6 +74,8 @@ pub struct FileBalance {
     pub bytes: u64,
     /// BLAKE3 of its bytes.
     pub blake3: String,
+    /// Digest of the mapping, time unit and time zone it was read with.
+    pub read_as: String,
     /// Rows in it.
     pub rows: u64,
     /// Rows in use.

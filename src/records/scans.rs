@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::records::columns::{Column, Kind, NO_TIME, NO_WORD};
 use crate::records::rejects::Reason;
 use crate::records::table::{Batch, ColumnSpec, Schema};
-use crate::records::{FileRows, StampedFile, read_files};
+use crate::records::{FileRows, Rows, StampedFile, read_files};
 use crate::time::{FOREVER, Second};
 
 /// Number of the person ids' table in a file's rows.
@@ -54,11 +54,23 @@ pub struct VisitRows {
     pub left: Vec<Second>,
 }
 
+impl Rows for ScanRows {
+    fn count(&self) -> u64 {
+        self.person.len() as u64
+    }
+}
+
+impl Rows for VisitRows {
+    fn count(&self) -> u64 {
+        self.person.len() as u64
+    }
+}
+
 const fn column(name: &'static str, kind: Kind, required: bool) -> ColumnSpec {
     ColumnSpec { name, kind, required }
 }
 
-const SCANS: Schema = Schema {
+pub(super) const SCANS: Schema = Schema {
     table: "scans",
     id_tables: 2,
     columns: &[
@@ -70,7 +82,7 @@ const SCANS: Schema = Schema {
     ],
 };
 
-const VISITS: Schema = Schema {
+pub(super) const VISITS: Schema = Schema {
     table: "visits",
     id_tables: 2,
     columns: &[
@@ -86,7 +98,7 @@ const VISITS: Schema = Schema {
 /// # Errors
 /// As for `table::read`.
 pub fn read_scans(files: &[StampedFile], config: &TableConfig) -> Result<Vec<FileRows<ScanRows>>> {
-    read_files(files, &SCANS, config, |rows: &mut ScanRows, batch, row| {
+    let read = read_files(files, &SCANS, config, |rows: &mut ScanRows, batch, row| {
         let at = time(batch, 2, row);
         let out = matches!(&batch.columns[3], Some(Column::Words(w)) if w[row] == 1);
         let left = match &batch.columns[4] {
@@ -102,7 +114,11 @@ pub fn read_scans(files: &[StampedFile], config: &TableConfig) -> Result<Vec<Fil
         rows.direction.push(if out { Direction::Out } else { Direction::In });
         rows.left.push(left);
         None
-    })
+    })?;
+    Ok(read
+        .into_iter()
+        .map(|file| without_rejected(file, |rows| (&mut rows.person, &mut rows.venue)))
+        .collect())
 }
 
 /// The checked visits of each file.
@@ -110,7 +126,7 @@ pub fn read_scans(files: &[StampedFile], config: &TableConfig) -> Result<Vec<Fil
 /// # Errors
 /// As for `table::read`.
 pub fn read_visits(files: &[StampedFile], config: &TableConfig) -> Result<Vec<FileRows<VisitRows>>> {
-    read_files(files, &VISITS, config, |rows: &mut VisitRows, batch, row| {
+    let read = read_files(files, &VISITS, config, |rows: &mut VisitRows, batch, row| {
         let (arrived, left) = (time(batch, 2, row), time(batch, 3, row));
         if let Some(reason) = span_fault(arrived, left) {
             return Some(("left_at", reason));
@@ -120,7 +136,24 @@ pub fn read_visits(files: &[StampedFile], config: &TableConfig) -> Result<Vec<Fi
         rows.arrived.push(arrived);
         rows.left.push(left);
         None
-    })
+    })?;
+    Ok(read
+        .into_iter()
+        .map(|file| without_rejected(file, |rows| (&mut rows.person, &mut rows.venue)))
+        .collect())
+}
+
+/// The file without the ids that only rejected rows have: those must decide nothing.
+fn without_rejected<T>(
+    mut file: FileRows<T>,
+    keys: impl Fn(&mut T) -> (&mut Vec<u32>, &mut Vec<u32>),
+) -> FileRows<T> {
+    if !file.rejects.is_empty() {
+        let (person, venue) = keys(&mut file.rows);
+        file.ids[PERSONS].keep_used(person);
+        file.ids[VENUES].keep_used(venue);
+    }
+    file
 }
 
 /// What is wrong with a span as such.

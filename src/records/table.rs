@@ -430,7 +430,7 @@ fn text_cells<'a>(
             let text = |cell: Result<&str, _>| match cell {
                 Ok("") => None,
                 Ok(text) => Some(text.to_string()),
-                Err(_) => Some(char::REPLACEMENT_CHARACTER.to_string()),
+                Err(_) => Some(columns::BAD_TEXT.to_string()),
             };
             Column::Texts(cells.map(text).collect())
         }

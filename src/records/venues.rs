@@ -47,7 +47,7 @@ const fn column(name: &'static str, kind: Kind, required: bool) -> ColumnSpec {
     ColumnSpec { name, kind, required }
 }
 
-const VENUES: Schema = Schema {
+pub(super) const VENUES: Schema = Schema {
     table: "venues",
     id_tables: 1,
     columns: &[
@@ -59,7 +59,7 @@ const VENUES: Schema = Schema {
     ],
 };
 
-const RESIDENCES: Schema = Schema {
+pub(super) const RESIDENCES: Schema = Schema {
     table: "residences",
     id_tables: 1,
     columns: &[column("person_id", Kind::Id(0), true), column("region_id", Kind::Text, true)],

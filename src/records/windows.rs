@@ -32,7 +32,7 @@ const fn column(name: &'static str, kind: Kind, required: bool) -> ColumnSpec {
     ColumnSpec { name, kind, required }
 }
 
-const SCHEMA: Schema = Schema {
+pub(super) const SCHEMA: Schema = Schema {
     table: "windows",
     id_tables: 2,
     columns: &[

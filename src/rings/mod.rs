@@ -159,8 +159,9 @@ pub struct Traced {
     pub edges: Vec<Edge>,
 }
 
-/// Joins windows of one person that overlap or touch, so that an instant counts once.
+/// Joins windows of one person that overlap or touch, so that an instant counts once; empty ones are dropped.
 pub fn join_windows(mut windows: Vec<(Second, Second)>) -> Vec<(Second, Second)> {
+    windows.retain(|(from, until)| from < until);
     windows.sort_unstable();
     let mut joined: Vec<(Second, Second)> = Vec::new();
     for (from, until) in windows {

@@ -29,11 +29,7 @@ impl DiskStore {
     /// `integrity` for another format or a changed file; `storage` if it cannot be read.
     pub fn open(folder: &Path) -> Result<Option<DiskStore>> {
         let path = folder.join("manifest.json");
-        let text = match std::fs::read_to_string(&path) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            other => other.map_err(Error::storage(&path, "reading"))?,
-        };
-        let manifest = Manifest::parse(&text, &path.display().to_string())?;
+        let Some(manifest) = DiskStore::manifest_of(folder)? else { return Ok(None) };
         let mut ids = IdColumn::new(manifest.person_id_type);
         for file in &manifest.persons {
             format::ids_from_bytes(read_content(folder, file)?, &file.path, &mut ids)?;
@@ -44,6 +40,14 @@ impl DiskStore {
             }
             None => Venues::new(manifest.venue_id_type),
         };
+        let rows: u64 = manifest.persons.iter().map(|f| f.rows).sum();
+        let venue_rows = manifest.venues.as_ref().map_or(0, |f| f.rows);
+        if (rows, venue_rows) != (ids.len() as u64, venues.ids.len() as u64) {
+            return Err(Error::integrity(
+                format!("{}: its id tables do not hold the rows it names", path.display()),
+                "restore the store from a copy, or ingest into a new one",
+            ));
+        }
         Ok(Some(DiskStore {
             folder: folder.into(),
             days: manifest.extents(),
@@ -71,6 +75,19 @@ impl DiskStore {
         &self.manifest
     }
 
+    /// The manifest of the store in `folder`, without its tables; `None` if none has been published there.
+    ///
+    /// # Errors
+    /// As for [`DiskStore::open`].
+    pub fn manifest_of(folder: &Path) -> Result<Option<Manifest>> {
+        let path = folder.join("manifest.json");
+        match std::fs::read_to_string(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Error::storage(&path, "reading")(e)),
+            Ok(text) => Manifest::parse(&text, &path.display().to_string()).map(Some),
+        }
+    }
+
     /// The rejected rows of every file the store was fed with.
     ///
     /// # Errors
@@ -84,7 +101,17 @@ impl DiskStore {
 
     fn visits_of(&self, file: Option<&DataFile>) -> Result<Visits> {
         match file {
-            Some(file) => format::visits_from_bytes(read_content(&self.folder, file)?, &file.path),
+            Some(file) => {
+                let visits = format::visits_from_bytes(read_content(&self.folder, file)?, &file.path)?;
+                let known = |keys: &[u32], len: usize| keys.iter().all(|key| (*key as usize) < len);
+                if known(&visits.person, self.persons.len()) && known(&visits.venue, self.venues.ids.len()) {
+                    return Ok(visits);
+                }
+                Err(Error::integrity(
+                    format!("{}: names persons or venues that the store does not know", file.path),
+                    "restore the store from a copy, or ingest into a new one",
+                ))
+            }
             None => Ok(Visits::default()),
         }
     }

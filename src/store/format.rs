@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, UInt8Array, UInt32Array};
+use arrow::compute::concat_batches;
 use arrow::datatypes::{Field, Int64Type, Schema, UInt8Type, UInt32Type, UInt64Type};
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
@@ -44,11 +45,24 @@ pub fn to_bytes(batch: &RecordBatch, properties: WriterProperties) -> Result<Vec
     Ok(bytes)
 }
 
+/// The rows of a Parquet file of ours as one table, which has its columns also when it has no rows.
+///
+/// # Errors
+/// `damaged` if it does not decode.
+pub fn table_from_bytes(bytes: Vec<u8>, name: &str) -> Result<RecordBatch> {
+    let damaged = |e: &dyn std::fmt::Display| Error::damaged(name, e);
+    let builder = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).map_err(|e| damaged(&e))?;
+    let schema = builder.schema().clone();
+    let reader = builder.build().map_err(|e| damaged(&e))?;
+    let batches: Vec<RecordBatch> = reader.collect::<Result<_, _>>().map_err(|e| damaged(&e))?;
+    concat_batches(&schema, &batches).map_err(|e| damaged(&e))
+}
+
 /// The rows of a Parquet file of ours.
 ///
 /// # Errors
 /// `damaged` if it does not decode.
-pub fn from_bytes(bytes: Vec<u8>, name: &str) -> Result<Vec<RecordBatch>> {
+fn from_bytes(bytes: Vec<u8>, name: &str) -> Result<Vec<RecordBatch>> {
     let damaged = |e: &dyn std::fmt::Display| Error::damaged(name, e);
     let builder = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).map_err(|e| damaged(&e))?;
     let reader = builder.with_batch_size(PAGE_ROWS * 8).build().map_err(|e| damaged(&e))?;

@@ -72,15 +72,31 @@ pub fn hold(feed: &Feed<'_>) -> Result<(MemoryVisits, Report)> {
     Ok((visits, prepared.report))
 }
 
+/// A store after an ingest, still held: no other ingest can come between it and what is read from it.
+pub struct Ingested {
+    /// What the ingest did.
+    pub report: Report,
+    /// The store as it is now.
+    pub store: DiskStore,
+    _lock: Lock,
+}
+
+/// The folders of a store.
+const FOLDERS: [&str; 6] = ["persons", "venues", "by_person", "by_venue", "scans", "rejects"];
+
 /// Reads the files of the feed that the store in `folder` has not read yet, and publishes a new version if anything
 /// in it changes.
 ///
 /// # Errors
-/// Those of reading the files; `conflict` if another process is at it; `storage`, with the published version as it was.
-pub fn ingest(folder: &Path, feed: &Feed<'_>) -> Result<Report> {
-    let _lock = Lock::take(folder)?;
-    publish::remove_unfinished(folder)?;
+/// Those of reading the files; `conflict` if another process is at it, or the folder holds something else; `storage`,
+/// with the published version as it was.
+pub fn ingest(folder: &Path, feed: &Feed<'_>) -> Result<Ingested> {
+    let lock = Lock::take(folder)?;
     let current = DiskStore::open(folder)?;
+    if current.is_none() {
+        refuse_foreign(folder)?;
+    }
+    remove_unfinished(folder)?;
     if let Some(current) = &current {
         let fed_with = current.manifest().fed_with;
         if fed_with != feed.with {
@@ -96,7 +112,56 @@ pub fn ingest(folder: &Path, feed: &Feed<'_>) -> Result<Report> {
         }
     }
     let prepared = prepare(feed, current.as_ref())?;
-    write(folder, feed, current.as_ref(), prepared)
+    let report = write(folder, feed, current.as_ref(), prepared)?;
+    Ok(Ingested { report, store: DiskStore::open_existing(folder)?, _lock: lock })
+}
+
+/// A folder that is to become a store must hold nothing else: files in it would be taken for the store's own.
+fn refuse_foreign(folder: &Path) -> Result<()> {
+    let own = |path: &std::path::PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        // What a first ingest that was killed leaves: our folders with nothing in them but content files.
+        name == "lock"
+            || name.starts_with(publish::UNFINISHED)
+            || (FOLDERS.contains(&&*name) && content_files(path).is_ok_and(|(_, foreign)| foreign == 0))
+    };
+    if publish::list(folder)?.iter().all(own) {
+        return Ok(());
+    }
+    Err(Error::Conflict {
+        what: format!("{}: holds other files, and no store", folder.display()),
+        help: "give the store a folder of its own".into(),
+    })
+}
+
+/// The files below one of a store's folders that carry a content name, and how many others there are.
+fn content_files(folder: &Path) -> Result<(Vec<std::path::PathBuf>, usize)> {
+    let (mut files, mut foreign) = (Vec::new(), 0);
+    for path in publish::list(folder)? {
+        let inside = if path.is_dir() { publish::list(&path)? } else { vec![path] };
+        for file in inside {
+            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let stem = name.strip_suffix(".parquet").unwrap_or_default();
+            if stem.len() == publish::CONTENT_NAME && stem.bytes().all(|b| b.is_ascii_hexdigit()) {
+                files.push(file);
+            } else if !name.starts_with(publish::UNFINISHED) {
+                foreign += 1;
+            }
+        }
+    }
+    Ok((files, foreign))
+}
+
+/// Removes what a killed ingest left unfinished.
+fn remove_unfinished(folder: &Path) -> Result<()> {
+    publish::remove_unfinished(folder)?;
+    for copy in FOLDERS {
+        publish::remove_unfinished(&folder.join(copy))?;
+        for day in publish::list(&folder.join(copy))?.iter().filter(|path| path.is_dir()) {
+            publish::remove_unfinished(day)?;
+        }
+    }
+    Ok(())
 }
 
 fn prepare(feed: &Feed<'_>, current: Option<&DiskStore>) -> Result<Prepared> {
@@ -106,6 +171,16 @@ fn prepare(feed: &Feed<'_>, current: Option<&DiskStore>) -> Result<Prepared> {
         let inputs = current.map_or(&[][..], |c| &c.manifest().inputs);
         let same_name = inputs.iter().filter(|i| i.file == file.file.name);
         let (known, other): (Vec<_>, Vec<_>) = same_name.partition(|i| i.blake3 == file.blake3);
+        if known.iter().any(|i| i.read_as != feed.table.read_as()) {
+            return Err(Error::Conflict {
+                what: format!(
+                    "{}: has been read with another mapping, time unit or time zone",
+                    file.file.name
+                ),
+                help: "its rows are in the store as they were read then; ingest everything into a new store"
+                    .into(),
+            });
+        }
         if !known.is_empty() {
             report.known_files += 1;
             continue;
@@ -192,7 +267,7 @@ fn prepare_visits(
         .collect();
     let existing: &dyn Existing = current.map_or(&Nothing, |c| c);
     let changes = match rows.iter().all(Vec::is_empty) {
-        true => Changes { merged: vec![0; files.len()], ..Changes::default() },
+        true => Changes { merged: vec![0; files.len()], kept: vec![0; files.len()], ..Changes::default() },
         false => merge::visits(existing, rows.concat(), files.len())?,
     };
     let (fed_files, fed_rejects) = balances(files, &changes);
@@ -206,13 +281,13 @@ fn digest(rules: &VisitRules) -> String {
 /// The balance of each file once merging is known, and its rejects.
 fn balances<T>(files: Vec<FileRows<T>>, changes: &Changes) -> (Vec<FileBalance>, Vec<RejectRow>) {
     let mut rejects = Vec::new();
-    let balance = |(mut file, merged): (FileRows<T>, &u64)| {
+    let balance = |((mut file, merged), kept): ((FileRows<T>, &u64), &u64)| {
         file.balance.merged = *merged;
-        file.balance.accepted -= merged;
+        file.balance.accepted = *kept;
         rejects.extend(RejectRow::of(&file.balance, &file.rejects));
         file.balance
     };
-    let balances = files.into_iter().zip(&changes.merged).map(balance).collect();
+    let balances = files.into_iter().zip(&changes.merged).zip(&changes.kept).map(balance).collect();
     (balances, rejects)
 }
 
@@ -279,10 +354,16 @@ impl Keys {
     }
 }
 
-/// The type that holds the ids of all these tables; text holds everything. `None` if there are no ids.
-fn common_type(tables: &[&IdTable]) -> Option<IdType> {
+/// The type ids of these tables have together: integers if any are, for a CSV file beside them has only its texts; then
+/// every text must be one. Signed if kinds are mixed. `None` if there are no ids. So the type does not depend on
+/// whether files came at once or one by one.
+pub fn common_type(tables: &[&IdTable]) -> Option<IdType> {
     let kinds = tables.iter().filter(|t| !t.is_empty()).map(|t| t.ids().kind());
-    kinds.reduce(|a, b| if a == b { a } else { IdType::Text })
+    kinds.reduce(|a, b| match (a, b) {
+        (a, b) if a == b => a,
+        (IdType::Text, integer) | (integer, IdType::Text) => integer,
+        _ => IdType::Int,
+    })
 }
 
 /// Sets what the venues files say. The first row of a venue counts, in the order of files and rows; a later one is
@@ -369,10 +450,16 @@ fn write(folder: &Path, feed: &Feed<'_>, current: Option<&DiskStore>, prepared: 
 
     next.inputs.extend(fed_files.iter().cloned());
     next.inputs.sort_by(|a, b| (&a.table, &a.file, &a.blake3).cmp(&(&b.table, &b.file, &b.blake3)));
-    if !fed_rejects.is_empty() {
-        let mut rejects = current.map_or(Ok(Vec::new()), DiskStore::rejects)?;
-        rejects.extend(fed_rejects.iter().cloned());
-        rejects.sort();
+    let known_rejects = current.map_or(Ok(Vec::new()), DiskStore::rejects)?;
+    let mut rejects = known_rejects.clone();
+    if !feed.venues.paths.is_empty() {
+        // The venues table is read whole each time, and so are its rejects.
+        rejects.retain(|r| r.table != "venues");
+        rejects.extend(report.rejects.iter().cloned());
+    }
+    rejects.extend(fed_rejects.iter().cloned());
+    rejects.sort();
+    if rejects != known_rejects {
         let bytes = format::rejects_to_bytes(&rejects)?;
         next.rejects = Some(write_content(folder, "rejects", rejects.len() as u64, &bytes)?);
     }
@@ -414,21 +501,18 @@ fn write_day(folder: &Path, day: u32, changes: &Changes, before: Option<&DayFile
     Ok(files)
 }
 
-/// Removes files that neither this version nor the one before uses.
+/// Removes the store's own files that neither this version nor the one before uses.
 fn remove_orphans(folder: &Path, manifest: &Manifest) -> Result<()> {
     let used: BTreeSet<&str> = manifest
         .files()
         .map(|f| f.path.as_str())
         .chain(manifest.previous.iter().map(String::as_str))
         .collect();
-    for copy in ["persons", "venues", "by_person", "by_venue", "scans", "rejects"] {
-        for path in publish::list(&folder.join(copy))? {
-            let inside = if path.is_dir() { publish::list(&path)? } else { vec![path] };
-            for file in inside {
-                let name = file.strip_prefix(folder).unwrap_or(&file).to_string_lossy();
-                if !used.contains(&*name) {
-                    std::fs::remove_file(&file).map_err(Error::storage(&file, "removing"))?;
-                }
+    for copy in FOLDERS {
+        for file in content_files(&folder.join(copy))?.0 {
+            let name = file.strip_prefix(folder).unwrap_or(&file).to_string_lossy();
+            if !used.contains(&*name) {
+                std::fs::remove_file(&file).map_err(Error::storage(&file, "removing"))?;
             }
         }
     }

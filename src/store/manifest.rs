@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::ids::IdType;
 use crate::records::rejects::FileBalance;
 use crate::store::DayExtent;
-use crate::time::Second;
+use crate::time::{self, Second};
 
 /// The format this version of the program reads and writes.
 pub const FORMAT: u32 = 1;
@@ -140,7 +140,12 @@ impl Manifest {
                 "use the ringtrace that wrote it, or ingest into a new store",
             ));
         }
-        serde_json::from_str(text).map_err(wrong)
+        let manifest: Manifest = serde_json::from_str(text).map_err(wrong)?;
+        // No later day holds an instant.
+        if manifest.days.keys().any(|day| *day > time::utc_day(time::FOREVER)) {
+            return Err(Error::integrity(format!("{name}: a day after 2106"), "restore it from a copy"));
+        }
+        Ok(manifest)
     }
 
     /// Every file it names.
@@ -161,10 +166,5 @@ impl Manifest {
             })
         };
         self.days.iter().filter_map(extent).collect()
-    }
-
-    /// Whether this very file, by name and content, has been read as this table.
-    pub fn has_read(&self, table: &str, file: &str, blake3: &str) -> bool {
-        self.inputs.iter().any(|i| i.table == table && i.file == file && i.blake3 == blake3)
     }
 }

@@ -55,6 +55,8 @@ pub struct Changes {
     pub visits: BTreeMap<u32, Visits>,
     /// By file number: rows that repeat or prolong another.
     pub merged: Vec<u64>,
+    /// By file number: rows that are in use.
+    pub kept: Vec<u64>,
     /// Whether any scan now has a direction "out" or an end of its own.
     pub directed: bool,
 }
@@ -77,7 +79,7 @@ pub fn scans(
     rules: &StayRules,
     rebuild: bool,
 ) -> Result<Changes> {
-    let mut changes = Changes { merged: vec![0; files], ..Default::default() };
+    let mut changes = Changes { merged: vec![0; files], kept: vec![0; files], ..Default::default() };
     new.par_sort_unstable();
     new.dedup_by(|row, kept| {
         let same = row.0 == kept.0;
@@ -104,6 +106,7 @@ pub fn scans(
         if contains(&day.stored, scan) {
             changes.merged[file as usize] += 1;
         } else {
+            changes.kept[file as usize] += 1;
             day.fresh.push(scan);
         }
     }
@@ -239,7 +242,7 @@ fn episodes(
 /// # Errors
 /// Those of reading the store.
 pub fn visits(existing: &dyn Existing, new: Vec<FromFile<Visit>>, files: usize) -> Result<Changes> {
-    let mut changes = Changes { merged: vec![0; files], ..Default::default() };
+    let mut changes = Changes { merged: vec![0; files], kept: vec![0; files], ..Default::default() };
     let mut extents: BTreeMap<u32, (Second, Second)> = BTreeMap::new();
     for (visit, _) in &new {
         let extent = extents.entry(utc_day(visit.arrived)).or_insert((visit.arrived, visit.left));
@@ -271,7 +274,8 @@ pub fn visits(existing: &dyn Existing, new: Vec<FromFile<Visit>>, files: usize) 
         }
         let mut has_first = pool[at..end].iter().any(|(_, file)| *file == STORED);
         for (_, file) in pool[at..end].iter().filter(|(_, file)| *file != STORED) {
-            changes.merged[*file as usize - 1] += u64::from(has_first);
+            let count = if has_first { &mut changes.merged } else { &mut changes.kept };
+            count[*file as usize - 1] += 1;
             has_first = true;
         }
         joined.push(whole);

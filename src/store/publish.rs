@@ -10,6 +10,12 @@ use crate::store::manifest::DataFile;
 /// Prefix of everything unfinished; what is left of it by a killed process is removed by the next one.
 pub const UNFINISHED: &str = ".unfinished-";
 
+/// Two seconds, in steps of 50 ms.
+const LOCK_TRIES: u32 = 40;
+
+/// Hexadecimal digits of its hash in the name of a content file.
+pub const CONTENT_NAME: usize = 24;
+
 /// A folder held by this process alone until the value is dropped, or the process ends in whatever way.
 pub struct Lock {
     _file: File,
@@ -27,23 +33,36 @@ impl Lock {
             .write(true)
             .open(&path)
             .map_err(Error::storage(&path, "opening"))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Lock { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(Error::Conflict {
-                what: format!("{}: locked by another run", folder.display()),
-                help: "wait until it ends; a lock of a process that is gone is released by itself".into(),
-            }),
-            Err(TryLockError::Error(e)) => Err(Error::storage(&path, "locking")(e)),
+        // A process just killed, or a child just forked, can hold the lock for a moment longer.
+        for _ in 0..LOCK_TRIES {
+            match file.try_lock() {
+                Ok(()) => return Ok(Lock { _file: file }),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(std::time::Duration::from_millis(50)),
+                Err(TryLockError::Error(e)) => return Err(Error::storage(&path, "locking")(e)),
+            }
         }
+        Err(Error::Conflict {
+            what: format!("{}: locked by another run", folder.display()),
+            help: "wait until it ends; a lock of a process that is gone is released by itself".into(),
+        })
     }
 }
 
-/// Creates `folder` with its parents.
+/// Creates `folder` with its parents and makes each new one last.
 ///
 /// # Errors
 /// `storage`.
 pub fn create_folder(folder: &Path) -> Result<()> {
-    std::fs::create_dir_all(folder).map_err(Error::storage(folder, "creating"))
+    if folder.as_os_str().is_empty() || folder.is_dir() {
+        return Ok(());
+    }
+    let parent = folder.parent().unwrap_or(Path::new(""));
+    create_folder(parent)?;
+    match std::fs::create_dir(folder) {
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        Err(e) => Err(Error::storage(folder, "creating")(e)),
+        Ok(()) => sync_folder(if parent.as_os_str().is_empty() { Path::new(".") } else { parent }),
+    }
 }
 
 /// Writes `bytes` to `path` so that after a crash the file is the old one or the new one, whole.
@@ -71,10 +90,10 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
 /// `storage`.
 pub fn write_content(store: &Path, folder: &str, rows: u64, bytes: &[u8]) -> Result<DataFile> {
     let blake3 = blake3::hash(bytes).to_hex().to_string();
-    let path = format!("{folder}/{}.parquet", &blake3[..24]);
+    let path = format!("{folder}/{}.parquet", &blake3[..CONTENT_NAME]);
     let full = store.join(&path);
-    // The same name is the same content; only a file of another length can be a broken one.
-    if std::fs::metadata(&full).map(|m| m.len()).ok() != Some(bytes.len() as u64) {
+    // The same name is the same content, unless the disk has lost some of it.
+    if std::fs::read(&full).ok().as_deref() != Some(bytes) {
         write_file(&full, bytes)?;
     }
     Ok(DataFile { path, rows, bytes: bytes.len() as u64, blake3 })
@@ -86,10 +105,13 @@ pub fn write_content(store: &Path, folder: &str, rows: u64, bytes: &[u8]) -> Res
 /// `storage` if it cannot be read; `integrity` if it is not the file that was published.
 pub fn read_content(store: &Path, file: &DataFile) -> Result<Vec<u8>> {
     let path = store.join(&file.path);
-    let bytes = std::fs::read(&path).map_err(Error::storage(&path, "reading"))?;
+    let bytes = match std::fs::read(&path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        other => other.map_err(Error::storage(&path, "reading"))?,
+    };
     if blake3::hash(&bytes).to_hex().as_str() != file.blake3 {
         return Err(Error::integrity(
-            format!("{}: its bytes are not those that were published", path.display()),
+            format!("{}: gone, or its bytes are not those that were published", path.display()),
             "restore the store from a copy, or ingest into a new one",
         ));
     }
@@ -120,7 +142,7 @@ fn sync_folder(folder: &Path) -> Result<()> {
     open.sync_all().map_err(Error::storage(folder, "flushing"))
 }
 
-/// Removes what a killed process left unfinished below `folder`, at any depth.
+/// Removes what a killed process left unfinished directly in `folder`.
 ///
 /// # Errors
 /// `storage`.
@@ -131,8 +153,6 @@ pub fn remove_unfinished(folder: &Path) -> Result<()> {
             let removed =
                 if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
             removed.map_err(Error::storage(&path, "removing"))?;
-        } else if path.is_dir() && !path.is_symlink() {
-            remove_unfinished(&path)?;
         }
     }
     Ok(())

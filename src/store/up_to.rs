@@ -1,4 +1,7 @@
-//! The visits that had begun by some instant: what a night may know, whatever was delivered since.
+//! The visits that had begun by some instant: a night's share of a store that may hold later ones.
+//!
+//! Which visits there are does not depend on what came later, but a stay going on at that instant keeps the end that
+//! later scans gave it: the best knowledge there is of how long it lasted.
 
 use std::sync::Arc;
 
@@ -26,10 +29,9 @@ impl<'a> UpTo<'a> {
             }
             // Only the day that holds the instant can have visits on both sides of it.
             let whole = crate::time::utc_day(end) > day.day || end == FOREVER;
-            days.push(match whole {
-                true => *day,
-                false => DayExtent::of(day.day, &before(&*inner.by_person(at)?, end))
-                    .expect("its first arrival is before"),
+            days.extend(match whole {
+                true => Some(*day),
+                false => DayExtent::of(day.day, &before(&*inner.by_person(at)?, end)),
             });
         }
         Ok(UpTo { inner, end, days })

@@ -266,7 +266,6 @@ fn arguments_that_cannot_be() {
         ("--map person_id=x", ["is not TABLE.OURS=THEIRS", "write --map"]),
         ("--map visits.person_id", ["is not TABLE.OURS=THEIRS", "write --map"]),
         ("--rings 0", ["rings is 0", "use 1"]),
-        ("--threads 0", ["--threads is 0", "at least 1"]),
         ("--min-overlap 10", ["\"10\" is not a duration", "10m"]),
         ("--min-overlap=-5m", ["\"-5m\" is not a duration", "10m"]),
         ("--linger soon", ["\"soon\" is not a duration", "10m"]),

@@ -92,6 +92,10 @@ fn init_writes_a_configuration_that_reads() {
     let keys = text("ringtrace.toml").lines().map(uncommented).collect::<Vec<_>>().join("\n");
     folder.write("all.toml", keys.replace("[visits]\n", "[visits]\ntime_unit = \"ms\"\n"));
     let all = Config::read(&folder.join("all.toml")).unwrap();
+    for threads in ["0", "100000"] {
+        let ran = folder.run(&format!("query --list --threads {threads}"));
+        assert_eq!(ran.status, Some(2), "{}", ran.stderr);
+    }
     assert_eq!(all.contacts.by_category["transport"].linger_s, Some(600));
 }
 

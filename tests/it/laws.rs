@@ -220,7 +220,7 @@ fn deliver_in_parts(town: &Town, random: &mut Random, store: &Path, base: &Path)
         };
         let before = DiskStore::open(store).unwrap();
         let told_before = before.as_ref().map(|b| told_visits(b)).unwrap_or_default();
-        let report = ingest(store, &town.feed(&table, &venues)).unwrap();
+        let report = ingest(store, &town.feed(&table, &venues)).unwrap().report;
         let (more, _, bad) = balance(&report, town.with.table());
         (accepted, rejected) = (accepted + more, rejected + bad);
 
@@ -236,7 +236,7 @@ fn deliver_in_parts(town: &Town, random: &mut Random, store: &Path, base: &Path)
             assert!(same || report.changed_days.contains(day), "day {day} changed unsaid: {town:#?}");
         }
 
-        let second = ingest(store, &town.feed(&table, &venues)).unwrap();
+        let second = ingest(store, &town.feed(&table, &venues)).unwrap().report;
         assert_eq!((second.version, second.known_files), (None, 2), "the same files again: {town:#?}");
         assert_eq!(told_visits(&DiskStore::open_existing(store).unwrap()), told_visits(&now));
     }
@@ -342,7 +342,7 @@ fn other_rules_give_the_visits_of_a_fresh_store() {
             true => town.deliver(base.path(), &[("first", &parts[0]), ("second", &parts[1])]),
             false => first,
         };
-        let report = ingest(store.path(), &town.feed(&second, &venues)).unwrap();
+        let report = ingest(store.path(), &town.feed(&second, &venues)).unwrap().report;
         assert_eq!((report.known_files, report.changed_files.len()), (1, 0), "{town:#?}");
         let given = if more { &rows } else { &parts[0] };
         let fresh = held(&town, folder().path(), &[("all", given)]).0;

@@ -104,7 +104,7 @@ fn explanations_lead_back_to_a_row_of_the_input() {
         "free from   2022-03-14",
         "p08 (ring 2) met p06",
         "2022-03-06 18:30 to 19:24 at library (Library, other, R2): 54 min, 0 s observed",
-        "p06 (ring 1) met p01, a case (cases.csv row 1)",
+        "p06 (ring 1) met p01 (confirmed case, cases.csv row 1)",
     ] {
         assert!(secondary.contains(words), "expected {words:?} in:\n{secondary}");
     }

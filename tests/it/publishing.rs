@@ -76,12 +76,52 @@ fn a_published_night_is_never_changed() {
     let late =
         std::fs::read_dir(folder.join("world/scans/day=2022-03-01")).unwrap().next().unwrap().unwrap().path();
     std::fs::remove_file(late).unwrap();
+    // The store holds its rows, so the night would be the same.
+    folder.run(NIGHT).done();
+
+    let more = "person_id,venue_id,scanned_at\n1,1,2022-03-01T08:00:00Z\n";
+    folder.write("late.csv", more);
+    folder.run("ingest --store world/disk/store --scans late.csv").done();
     folder.refuses(
         NIGHT,
         4,
         "conflict",
-        &[&differs[..], &["the input files (0 new or changed, 1 gone or changed)", "move its folder away"]]
+        &[&differs[..], &["the input files (1 new or changed, 0 gone or changed)", "move its folder away"]]
             .concat(),
+    );
+}
+
+#[test]
+fn a_published_night_that_was_touched_is_not_taken_for_whole() {
+    let folder = world();
+    folder.run(NIGHT).done();
+    std::fs::remove_file(folder.join("world/disk/runs/2022-03-06/changes.csv")).unwrap();
+    folder.refuses(NIGHT, 6, "integrity", &["changes.csv: gone, or its bytes are not those", "restore"]);
+    let out = "trace --store world/disk/store --cases world/cases.parquet --out world/disk/runs/2022-03-06";
+    folder.refuses(out, 4, "conflict", &["is a published night", "--out"]);
+}
+
+#[test]
+fn a_store_takes_no_folder_that_holds_other_files() {
+    let folder = world();
+    let help = ["world: holds other files, and no store", "a folder of its own"];
+    folder.refuses("ingest --store world --scans world/scans", 4, "conflict", &help);
+    folder.write("mine/scans/day=2022-03-01/part-0.parquet", "a user's file");
+    let help = ["mine: holds other files, and no store", "a folder of its own"];
+    folder.refuses("ingest --store mine --scans world/scans", 4, "conflict", &help);
+}
+
+#[test]
+fn a_file_read_with_another_zone_is_not_passed_over() {
+    let folder = Folder::new();
+    folder.write("v.csv", "person_id,venue_id,arrived_at,left_at\na,x,2022-03-01 08:00,2022-03-01 09:00\n");
+    folder.run("ingest --store store --visits v.csv --time-zone UTC").done();
+    folder.run("ingest --store store --visits v.csv --time-zone UTC").done();
+    folder.refuses(
+        "ingest --store store --visits v.csv --time-zone Asia/Shanghai",
+        4,
+        "conflict",
+        &["v.csv: has been read with another mapping, time unit or time zone", "a new store"],
     );
 }
 
@@ -309,6 +349,8 @@ fn no_color_without_evidence() {
             ("rule_id", texts(&[rule, "R1"])),
             ("color", texts(&["red", "purple"])),
             ("fact", texts(&["contact", "case"])),
+            ("ring", ints(&[1, 0])),
+            ("source_kind", texts(&["person", ""])),
             ("source_id", texts(&["a", ""])),
             ("venue_id", Arc::new(arrow::array::StringArray::from(vec![venue, None])) as ArrayRef),
             ("from", ints(&[1, 1])),
@@ -319,7 +361,10 @@ fn no_color_without_evidence() {
         ])
     };
     let good = evidence("b", "R2", Some("v1"), 600, Some("cases.csv"));
-    check_evidence(&register, &good).unwrap();
+    let sources = table(vec![("source_kind", texts(&["person"])), ("source_id", texts(&["a"]))]);
+    check_evidence(&register, &good, &sources).unwrap();
+    let others = table(vec![("source_kind", texts(&["window"])), ("source_id", texts(&["a"]))]);
+    assert!(check_evidence(&register, &good, &others).is_err(), "a close contact of no source of the night");
     for (what, bad) in [
         ("of another person", evidence("c", "R2", Some("v1"), 600, Some("cases.csv"))),
         ("of another rule", evidence("b", "R1", Some("v1"), 600, Some("cases.csv"))),
@@ -328,7 +373,7 @@ fn no_color_without_evidence() {
         ("without a file", evidence("b", "R2", Some("v1"), 600, None)),
         ("none at all", good.slice(0, 0)),
     ] {
-        let error = check_evidence(&register, &bad).expect_err(what);
+        let error = check_evidence(&register, &bad, &sources).expect_err(what);
         assert_eq!((error.code(), error.exit_status()), ("integrity", 6), "{what}");
         let missing = if what == "none at all" { 2 } else { 1 };
         assert_eq!(
