@@ -254,11 +254,9 @@ impl IdTable {
         let mut used = vec![NO_KEY; self.len()];
         keys.iter().for_each(|key| used[*key as usize] = 0);
         let mut ids = IdColumn::new(self.ids.kind);
-        for row in 0..self.len() {
-            if used[row] != NO_KEY {
-                used[row] = ids.len() as u32;
-                ids.push(self.ids.get(row));
-            }
+        for (row, key) in used.iter_mut().enumerate().filter(|(_, key)| **key != NO_KEY) {
+            *key = ids.len() as u32;
+            ids.push(self.ids.get(row));
         }
         if ids.len() < self.len() {
             keys.iter_mut().for_each(|key| *key = used[*key as usize]);

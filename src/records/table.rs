@@ -332,7 +332,11 @@ fn read_csv(
         csv::ErrorKind::Io(e) => Error::storage(&file.path, "reading")(e),
         other => Error::damaged(&file.name, format!("{other:?}")),
     };
-    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(open);
+    let quotes = Cell::new(0_u64);
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(delimiter)
+        .flexible(true)
+        .from_reader(QuoteCount { file: open, quotes: &quotes });
     let header = reader.byte_headers().map_err(failed)?;
     let names: Vec<String> = header
         .iter()
@@ -355,6 +359,7 @@ fn read_csv(
     let clock = Clock { unit: config.time_unit, zone: config.time_zone.as_ref() };
     let mut ids = vec![IdTable::new(IdType::Text); schema.id_tables];
     let mut lines: Vec<csv::ByteRecord> = Vec::with_capacity(BATCH_ROWS);
+    let mut last = csv::ByteRecord::new();
     let mut first_row = 1;
     loop {
         lines.clear();
@@ -363,8 +368,14 @@ fn read_csv(
             lines.push(line.clone());
         }
         if lines.is_empty() {
+            // A quote that is never closed swallows every row behind it into one cell.
+            let swallowed = last.iter().any(|cell| cell.contains(&b'\n'));
+            if swallowed && !quotes.get().is_multiple_of(2) {
+                return Err(Error::damaged(&file.name, "a quotation mark is opened and never closed"));
+            }
             return Ok(ids);
         }
+        last = lines[lines.len() - 1].clone();
         let misfits = (0..lines.len()).filter(|row| lines[*row].len() != names.len()).collect();
         let mut columns = Vec::with_capacity(origins.len());
         for (spec, origin) in schema.columns.iter().zip(&origins) {
@@ -394,6 +405,21 @@ fn are_integers<'a>(cells: impl Iterator<Item = Result<&'a str, std::str::Utf8Er
     let is_integer = |cell: &str| cell.len() != 8 && cell.parse::<i64>().is_ok();
     let mut filled = cells.map(|cell| cell.unwrap_or("?").trim()).filter(|cell| !cell.is_empty()).peekable();
     filled.peek().is_some() && filled.all(is_integer)
+}
+
+/// A file that counts the quotation marks read from it.
+struct QuoteCount<'a> {
+    file: File,
+    quotes: &'a Cell<u64>,
+}
+
+impl std::io::Read for QuoteCount<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        let quotes = buffer[..read].iter().filter(|byte| **byte == b'"').count();
+        self.quotes.set(self.quotes.get() + quotes as u64);
+        Ok(read)
+    }
 }
 
 /// Text cells as a checked column; bytes that are not UTF-8 are unreadable cells.

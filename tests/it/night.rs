@@ -223,3 +223,105 @@ fn queries_answer_on_a_published_night() {
         &["colors"],
     );
 }
+
+/// The village with a line put into one of its files.
+fn village_with(file: &str, line: impl AsRef<[u8]>) -> Folder {
+    let folder = sample("village");
+    let mut content = std::fs::read(folder.join(file)).unwrap();
+    content.extend_from_slice(line.as_ref());
+    folder.write(file, content);
+    folder
+}
+
+fn color_of(folder: &Folder, night: &str, person: &str) -> Option<String> {
+    let rows = table(folder, night, "colors", &["person_id", "color"]);
+    rows.iter().find_map(|row| row.strip_prefix(&format!("{person} ")).map(String::from))
+}
+
+#[test]
+fn a_contact_in_quarantine_who_falls_ill_is_a_case_that_exposed_no_one() {
+    let folder = village_with(
+        "cases.csv",
+        "p02,confirmed,2022-03-10,2022-03-10 09:00,2022-03-07 20:00,2022-03-10 10:00,L\n",
+    );
+    let night = folder.json("run --config ringtrace.toml --date 2022-03-10", 0);
+    assert_eq!(night["balance"]["rejected"], 3, "none but those of the village");
+    assert_eq!(color_of(&folder, "2022-03-10", "p02").as_deref(), Some("purple"));
+    assert_eq!(color_of(&folder, "2022-03-10", "p05"), None, "p02 was isolated before the window opened");
+}
+
+#[test]
+fn a_case_that_falls_ill_after_the_night_is_rejected_not_lost() {
+    let folder = village_with("cases.csv", "p03,confirmed,2032-03-06,,,2022-03-07 14:00,L\n");
+    folder.json("run --config ringtrace.toml --date 2022-03-09", 0);
+    let rejects = table(&folder, "2022-03-09", "rejects", &["file", "row", "column", "reason"]);
+    assert!(rejects.contains(&"cases.csv 4 onset_at time_in_future".to_string()), "{rejects:?}");
+}
+
+#[test]
+fn text_that_is_not_utf8_is_a_reject_and_no_region() {
+    // Two names in GBK, which would both read as the same replacement marks.
+    let folder = village_with("residences.csv", b"p08,\xba\xbc\xd6\xdd\np05x,\xc9\xcf\xba\xa3\n");
+    folder.json("run --config ringtrace.toml --date 2022-03-09", 1);
+    let rejects = table(&folder, "2022-03-09", "rejects", &["file", "row", "column", "reason"]);
+    for row in ["8", "9"] {
+        assert!(rejects.contains(&format!("residences.csv {row} region_id unreadable")), "{rejects:?}");
+    }
+}
+
+#[test]
+fn a_night_without_cases_answers_queries() {
+    let folder = sample("village");
+    folder.write("cases.csv", "person_id,status,onset_at,reported_at\n");
+    folder.write("windows.csv", "window_id,venue_id,from,until\n");
+    folder.json("run --config ringtrace.toml --date 2022-03-09", 0);
+    for query in ["venue-hotspots", "ring-sizes", "due-this-week"] {
+        assert_eq!(folder.json(&format!("query --run runs/2022-03-09 {query}"), 0), serde_json::json!([]));
+    }
+}
+
+#[test]
+fn a_quote_never_closed_is_damage_not_one_long_row() {
+    let mut rows = String::from("p11,\"tea-house,2022-03-05 09:00,in\n");
+    (0..50).for_each(|row| rows.push_str(&format!("q{row},tea-house,2022-03-05 09:00,in\n")));
+    let folder = village_with("scans.csv", rows);
+    let run = "run --config ringtrace.toml --date 2022-03-09";
+    folder.run(run).refused(6, "damaged", &["scans.csv", "never closed"]);
+    let folder = village_with("venues.csv", "cinema,other,R2,,\"The \"\"Odeon\"\"\nby the lake\"\n");
+    folder.json(run, 0);
+}
+
+#[test]
+fn a_scheme_that_breaks_its_own_vectors_is_refused() {
+    let folder = sample("village");
+    let pack = include_str!("../../src/colors/schemes/tencent-two.toml");
+    folder.write("mine.toml", pack.replace("id = \"tencent-two\"", "id = \"mine\""));
+    let config = std::fs::read_to_string(folder.join("ringtrace.toml")).unwrap();
+    folder.write("ringtrace.toml", config.replace("five-color", "mine.toml"));
+    folder.json("run --config ringtrace.toml --date 2022-03-09", 0);
+    let words = folder.run("explain --run runs/2022-03-09 p02").done().stdout;
+    assert!(
+        words.contains("RED") && words.contains("T2-R2"),
+        "explained by the pack the night kept: {words}"
+    );
+    folder.write("mine.toml", pack.replace("days = 14", "days = 15"));
+    folder.run("run --config ringtrace.toml --date 2022-03-10").refused(
+        2,
+        "usage",
+        &["vector 2", "until 2022-03-17"],
+    );
+}
+
+#[test]
+fn a_folder_has_one_name_however_it_is_spelt() {
+    let folder = Folder::new();
+    copy(sample("town").path(), &folder.join("deeper/town"));
+    folder.json("run --config deeper/town/ringtrace.toml --date 2022-03-07", 0);
+    let night = folder.json("run --config ./deeper/town/ringtrace.toml --date 2022-03-08", 0);
+    assert_eq!(
+        night["balance"]["merged"],
+        folder.json("run --config deeper/town/ringtrace.toml --date 2022-03-08", 0)["balance"]["merged"]
+    );
+    let inputs = std::fs::read_to_string(folder.join("deeper/town/runs/2022-03-08/run.json")).unwrap();
+    assert!(!inputs.contains("deeper/"), "names start from the configuration's folder");
+}
