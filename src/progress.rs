@@ -1,4 +1,4 @@
-//! Stages on the screen: a moving line each on a terminal, a plain line each elsewhere.
+//! Progress on the screen: a moving line a stage on a terminal, a plain line each elsewhere.
 
 use std::io::IsTerminal;
 use std::sync::Mutex;

@@ -11,6 +11,7 @@ use crate::ids::Id;
 use crate::outputs::csv::plain;
 use crate::outputs::record::RunRecord;
 use crate::store::format::table_from_bytes;
+use crate::store::publish::read_published;
 
 /// A published run's folder with its record.
 pub struct Run {
@@ -66,18 +67,7 @@ impl Run {
             let names: Vec<&str> = self.tables().collect();
             Error::usage(format!("this run has no {name}"), format!("tables: {}", names.join(", ")))
         })?;
-        let path = self.folder.join(name);
-        let bytes = match std::fs::read(&path) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            other => other.map_err(Error::storage(&path, "reading"))?,
-        };
-        if blake3::hash(&bytes).to_hex().as_str() != output.blake3 {
-            return Err(Error::integrity(
-                format!("{}: gone, or its bytes are not those that were published", path.display()),
-                "restore the run from a copy",
-            ));
-        }
-        Ok(bytes)
+        read_published(&self.folder.join(name), &output.blake3)
     }
 
     /// The names of its tables.

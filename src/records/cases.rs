@@ -61,25 +61,21 @@ pub struct CaseRow {
     pub reported_by: Option<String>,
 }
 
-const fn column(name: &'static str, kind: Kind, required: bool) -> ColumnSpec {
-    ColumnSpec { name, kind, required }
-}
-
 pub(super) const CASES: Schema = Schema {
     table: "cases",
     id_tables: 1,
     columns: &[
-        column("person_id", Kind::Id(0), true),
-        column("status", Kind::Word(STATUS_WORDS), false),
-        column("onset_at", Kind::Time, false),
-        column("sampled_at", Kind::Time, false),
-        column("isolated_at", Kind::Time, false),
-        column("infectious_from", Kind::Time, false),
-        column("infectious_until", Kind::Time, false),
-        column("recovered_at", Kind::Time, false),
-        column("reported_at", Kind::Time, false),
-        column("lab_ref", Kind::Text, false),
-        column("reported_by", Kind::Text, false),
+        ColumnSpec::new("person_id", Kind::Id(0), true),
+        ColumnSpec::new("status", Kind::Word(STATUS_WORDS), false),
+        ColumnSpec::new("onset_at", Kind::Time, false),
+        ColumnSpec::new("sampled_at", Kind::Time, false),
+        ColumnSpec::new("isolated_at", Kind::Time, false),
+        ColumnSpec::new("infectious_from", Kind::Time, false),
+        ColumnSpec::new("infectious_until", Kind::Time, false),
+        ColumnSpec::new("recovered_at", Kind::Time, false),
+        ColumnSpec::new("reported_at", Kind::Time, false),
+        ColumnSpec::new("lab_ref", Kind::Text, false),
+        ColumnSpec::new("reported_by", Kind::Text, false),
     ],
 };
 

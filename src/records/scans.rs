@@ -66,19 +66,15 @@ impl Rows for VisitRows {
     }
 }
 
-const fn column(name: &'static str, kind: Kind, required: bool) -> ColumnSpec {
-    ColumnSpec { name, kind, required }
-}
-
 pub(super) const SCANS: Schema = Schema {
     table: "scans",
     id_tables: 2,
     columns: &[
-        column("person_id", Kind::Id(PERSONS), true),
-        column("venue_id", Kind::Id(VENUES), true),
-        column("scanned_at", Kind::Time, true),
-        column("direction", Kind::Word(&["in", "out"]), false),
-        column("left_at", Kind::Time, false),
+        ColumnSpec::new("person_id", Kind::Id(PERSONS), true),
+        ColumnSpec::new("venue_id", Kind::Id(VENUES), true),
+        ColumnSpec::new("scanned_at", Kind::Time, true),
+        ColumnSpec::new("direction", Kind::Word(&["in", "out"]), false),
+        ColumnSpec::new("left_at", Kind::Time, false),
     ],
 };
 
@@ -86,10 +82,10 @@ pub(super) const VISITS: Schema = Schema {
     table: "visits",
     id_tables: 2,
     columns: &[
-        column("person_id", Kind::Id(PERSONS), true),
-        column("venue_id", Kind::Id(VENUES), true),
-        column("arrived_at", Kind::Time, true),
-        column("left_at", Kind::Time, true),
+        ColumnSpec::new("person_id", Kind::Id(PERSONS), true),
+        ColumnSpec::new("venue_id", Kind::Id(VENUES), true),
+        ColumnSpec::new("arrived_at", Kind::Time, true),
+        ColumnSpec::new("left_at", Kind::Time, true),
     ],
 };
 

@@ -38,6 +38,13 @@ pub struct ColumnSpec {
     pub required: bool,
 }
 
+impl ColumnSpec {
+    /// A column of that name and kind.
+    pub const fn new(name: &'static str, kind: Kind, required: bool) -> Self {
+        ColumnSpec { name, kind, required }
+    }
+}
+
 /// Some consecutive rows of a file.
 pub struct Batch {
     /// Row number of the first, from 1.

@@ -43,26 +43,25 @@ pub struct ResidenceRow {
     pub region_id: String,
 }
 
-const fn column(name: &'static str, kind: Kind, required: bool) -> ColumnSpec {
-    ColumnSpec { name, kind, required }
-}
-
 pub(super) const VENUES: Schema = Schema {
     table: "venues",
     id_tables: 1,
     columns: &[
-        column("venue_id", Kind::Id(0), true),
-        column("category", Kind::Text, false),
-        column("region_id", Kind::Text, false),
-        column("parent_venue_id", Kind::Id(0), false),
-        column("name", Kind::Text, false),
+        ColumnSpec::new("venue_id", Kind::Id(0), true),
+        ColumnSpec::new("category", Kind::Text, false),
+        ColumnSpec::new("region_id", Kind::Text, false),
+        ColumnSpec::new("parent_venue_id", Kind::Id(0), false),
+        ColumnSpec::new("name", Kind::Text, false),
     ],
 };
 
 pub(super) const RESIDENCES: Schema = Schema {
     table: "residences",
     id_tables: 1,
-    columns: &[column("person_id", Kind::Id(0), true), column("region_id", Kind::Text, true)],
+    columns: &[
+        ColumnSpec::new("person_id", Kind::Id(0), true),
+        ColumnSpec::new("region_id", Kind::Text, true),
+    ],
 };
 
 /// The checked rows of each venues file.

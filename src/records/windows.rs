@@ -28,19 +28,15 @@ pub struct WindowRow {
     pub advice: Option<String>,
 }
 
-const fn column(name: &'static str, kind: Kind, required: bool) -> ColumnSpec {
-    ColumnSpec { name, kind, required }
-}
-
 pub(super) const SCHEMA: Schema = Schema {
     table: "windows",
     id_tables: 2,
     columns: &[
-        column("window_id", Kind::Id(WINDOWS), true),
-        column("venue_id", Kind::Id(VENUES), true),
-        column("from", Kind::Time, true),
-        column("until", Kind::Time, true),
-        column("advice", Kind::Text, false),
+        ColumnSpec::new("window_id", Kind::Id(WINDOWS), true),
+        ColumnSpec::new("venue_id", Kind::Id(VENUES), true),
+        ColumnSpec::new("from", Kind::Time, true),
+        ColumnSpec::new("until", Kind::Time, true),
+        ColumnSpec::new("advice", Kind::Text, false),
     ],
 };
 

@@ -104,15 +104,22 @@ pub fn write_content(store: &Path, folder: &str, rows: u64, bytes: &[u8]) -> Res
 /// # Errors
 /// `storage` if it cannot be read; `integrity` if it is not the file that was published.
 pub fn read_content(store: &Path, file: &DataFile) -> Result<Vec<u8>> {
-    let path = store.join(&file.path);
-    let bytes = match std::fs::read(&path) {
+    read_published(&store.join(&file.path), &file.blake3)
+}
+
+/// The bytes of a published file with that hash.
+///
+/// # Errors
+/// `storage` if it cannot be read; `integrity` if it is gone or not the file that was published.
+pub fn read_published(path: &Path, blake3: &str) -> Result<Vec<u8>> {
+    let bytes = match std::fs::read(path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-        other => other.map_err(Error::storage(&path, "reading"))?,
+        other => other.map_err(Error::storage(path, "reading"))?,
     };
-    if blake3::hash(&bytes).to_hex().as_str() != file.blake3 {
+    if blake3::hash(&bytes).to_hex().as_str() != blake3 {
         return Err(Error::integrity(
             format!("{}: gone, or its bytes are not those that were published", path.display()),
-            "restore the store from a copy, or ingest into a new one",
+            "restore it from a copy, or make it anew",
         ));
     }
     Ok(bytes)

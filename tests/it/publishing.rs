@@ -293,7 +293,7 @@ fn a_changed_file_is_never_used() {
         let files = || all.keys().filter(|name| name.starts_with(&place)).map(|name| folder.join(name));
         assert_ne!(files().count(), 0, "{place}");
         files().for_each(|path| flip(&path));
-        folder.refuses(words, 6, "integrity", &[&place, changed, "restore the store from a copy"]);
+        folder.refuses(words, 6, "integrity", &[&place, changed, "restore it from a copy"]);
         files().for_each(|path| flip(&path));
     }
     assert_eq!(folder.tree(), all);
