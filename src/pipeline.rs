@@ -32,6 +32,8 @@ use crate::time;
 
 /// Hears of every stage as it begins and ends, to show it.
 pub trait Progress: Sync {
+    /// So many stages are to come.
+    fn expect(&self, stages: u64);
     /// A stage begins.
     fn begin(&self, stage: &str);
     /// The stage has ended with this result.
@@ -65,6 +67,7 @@ pub fn night(config: &Config, base: &Path, date: Date, progress: &dyn Progress) 
     }
     let runs = Runs::take(&config.runs)?;
     let before = runs.last_before(date)?;
+    progress.expect(6);
     progress.begin("look for what is new");
     let identity = identify(config, &scheme, before.as_ref())?;
     if let Some(published) = runs.published(date)? {
@@ -358,6 +361,7 @@ pub fn trace(
         return Err(Error::usage("nothing to trace from", "give --cases FILE, --windows FILE, or both"));
     }
     check_out(out)?;
+    progress.expect(4);
     progress.begin("visits");
     let Opened { visits, report } = open(config, from)?;
     let visits = &*visits;
@@ -413,6 +417,7 @@ pub fn contacts(
     progress: &dyn Progress,
 ) -> Result<(Vec<Pair>, Balance)> {
     check_out(out)?;
+    progress.expect(2);
     progress.begin("visits");
     let Opened { visits, report } = open(config, from)?;
     let venues = visits.venues();

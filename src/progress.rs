@@ -1,4 +1,4 @@
-//! Progress on the screen: a moving line a stage on a terminal, a plain line each elsewhere.
+//! Progress on the screen: a bar of stages on a terminal, a plain line each elsewhere.
 
 use std::io::IsTerminal;
 use std::sync::Mutex;
@@ -8,52 +8,57 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::pipeline::Progress;
 
-/// Stages shown on standard error.
+/// Stages shown on standard error: the bar says how many are done and how long the present one takes.
 pub struct Screen {
-    shown: Shown,
-    stage: Mutex<(u32, String, Option<ProgressBar>)>,
+    quiet: bool,
+    terminal: bool,
+    now: Mutex<Now>,
 }
 
-enum Shown {
-    Bars,
-    Lines,
-    Nothing,
+#[derive(Default)]
+struct Now {
+    done: u64,
+    expected: u64,
+    stage: String,
+    bar: Option<ProgressBar>,
 }
 
 impl Screen {
-    /// Bars on a terminal, lines elsewhere, nothing if `quiet`.
+    /// A bar on a terminal, lines elsewhere, nothing if `quiet`.
     pub fn new(quiet: bool) -> Screen {
-        let shown = match (quiet, std::io::stderr().is_terminal()) {
-            (true, _) => Shown::Nothing,
-            (false, true) => Shown::Bars,
-            (false, false) => Shown::Lines,
-        };
-        Screen { shown, stage: Mutex::new((0, String::new(), None)) }
+        Screen { quiet, terminal: std::io::stderr().is_terminal(), now: Mutex::default() }
     }
 }
 
 impl Progress for Screen {
+    fn expect(&self, stages: u64) {
+        let mut now = self.now.lock().expect("no stage panics while it is shown");
+        now.expected = now.done + stages;
+    }
+
     fn begin(&self, stage: &str) {
-        let mut current = self.stage.lock().expect("no stage panics while it is shown");
-        current.0 += 1;
-        current.1 = stage.to_string();
-        if let Shown::Bars = self.shown {
-            let style =
-                ProgressStyle::with_template("{spinner} {prefix} {msg} {elapsed}").expect("a valid template");
-            let bar = ProgressBar::new_spinner().with_style(style).with_prefix(format!("[{}]", current.0));
-            bar.set_message(current.1.clone());
+        let mut now = self.now.lock().expect("no stage panics while it is shown");
+        now.stage = stage.to_string();
+        if self.terminal && !self.quiet {
+            let style = ProgressStyle::with_template("{spinner} [{bar:24}] {pos}/{len} {msg} {elapsed}")
+                .expect("a valid template")
+                .progress_chars("=> ");
+            let bar = ProgressBar::new(now.expected.max(now.done + 1)).with_style(style);
+            bar.set_position(now.done);
+            bar.set_message(now.stage.clone());
             bar.enable_steady_tick(Duration::from_millis(100));
-            current.2 = Some(bar);
+            now.bar = Some(bar);
         }
     }
 
     fn end(&self, result: &str) {
-        let mut current = self.stage.lock().expect("no stage panics while it is shown");
-        if let Some(bar) = current.2.take() {
+        let mut now = self.now.lock().expect("no stage panics while it is shown");
+        now.done += 1;
+        if let Some(bar) = now.bar.take() {
             bar.finish_and_clear();
         }
-        if !matches!(self.shown, Shown::Nothing) {
-            eprintln!("[{}] {}: {result}", current.0, current.1);
+        if !self.quiet {
+            eprintln!("[{}] {}: {result}", now.done, now.stage);
         }
     }
 }
