@@ -127,6 +127,34 @@ impl IdColumn {
         }
     }
 
+    /// Whether every id is greater than the one before it.
+    pub fn is_sorted(&self) -> bool {
+        match self.kind {
+            IdType::Int => self.ints.is_sorted_by(|a, b| a < b),
+            IdType::Uint => self.ints.is_sorted_by(|a, b| (*a as u64) < *b as u64),
+            IdType::Text => (1..self.len()).all(|row| self.get(row - 1) < self.get(row)),
+        }
+    }
+
+    /// The ids at `rows`, in that order.
+    pub fn take(&self, rows: &[u32]) -> IdColumn {
+        let mut taken = IdColumn::new(self.kind);
+        rows.iter().for_each(|row| taken.push(self.get(*row as usize)));
+        taken
+    }
+
+    /// The integers as numbers that compare as they do; none for text.
+    pub fn tokens(&self) -> Vec<u64> {
+        let flip = if self.kind == IdType::Int { 1 << 63 } else { 0 };
+        self.ints.iter().map(|id| *id as u64 ^ flip).collect()
+    }
+
+    /// Appends integers given as [`IdColumn::tokens`].
+    pub fn extend_tokens(&mut self, tokens: &[u64]) {
+        let flip = if self.kind == IdType::Int { 1 << 63 } else { 0 };
+        self.ints.extend(tokens.iter().map(|token| (token ^ flip) as i64));
+    }
+
     /// The rows in the order of the ids' own type: integers by value, text by bytes.
     pub fn sorted_rows(&self) -> Vec<u32> {
         let mut rows: Vec<u32> = (0..self.len() as u32).collect();
@@ -242,11 +270,19 @@ impl IdTable {
 
     /// Each key's place in the order of the ids' own type: `ranks[key]`, from 0.
     pub fn ranks(&self) -> Vec<u32> {
+        if self.is_sorted() {
+            return (0..self.len() as u32).collect();
+        }
         let mut ranks = vec![0; self.len()];
         for (rank, row) in self.ids.sorted_rows().into_iter().enumerate() {
             ranks[row as usize] = rank as u32;
         }
         ranks
+    }
+
+    /// Whether the order of keys is the order of ids.
+    pub fn is_sorted(&self) -> bool {
+        self.ids.is_sorted()
     }
 
     /// Drops the ids that no key in `keys` means, and renumbers the keys.
@@ -283,6 +319,74 @@ impl IdTable {
         }
         let keys = |other: &&IdTable| (0..other.len()).map(|row| self.key(other.ids.get(row))).collect();
         others.iter().map(keys).collect()
+    }
+}
+
+/// Persons by key, one bit each.
+#[derive(Clone, Debug, Default)]
+pub struct PersonSet {
+    bits: Vec<u64>,
+}
+
+impl PersonSet {
+    /// The persons in `keys`, all below `persons`.
+    ///
+    /// # Panics
+    /// If a key is not.
+    pub fn new(persons: usize, keys: impl IntoIterator<Item = u32>) -> PersonSet {
+        let mut set = PersonSet { bits: vec![0; persons.div_ceil(64)] };
+        set.extend(keys);
+        set
+    }
+
+    /// Adds persons.
+    ///
+    /// # Panics
+    /// If a key is past the set's persons.
+    pub fn extend(&mut self, keys: impl IntoIterator<Item = u32>) {
+        keys.into_iter().for_each(|key| self.bits[key as usize / 64] |= 1 << (key % 64));
+    }
+
+    /// Whether the person is in it.
+    #[inline]
+    pub fn contains(&self, key: u32) -> bool {
+        self.bits.get(key as usize / 64).is_some_and(|word| word >> (key % 64) & 1 == 1)
+    }
+}
+
+/// Where each person of a sorted list stands in it.
+pub struct Places {
+    set: PersonSet,
+    /// By word of the set: how many persons are in the words before.
+    before: Vec<u32>,
+}
+
+impl Places {
+    /// The places of sorted keys.
+    pub fn new(keys: &[u32]) -> Places {
+        let set = PersonSet::new(keys.last().map_or(0, |last| *last as usize + 1), keys.iter().copied());
+        let mut sum = 0;
+        let mut before = Vec::with_capacity(set.bits.len());
+        for word in &set.bits {
+            before.push(sum);
+            sum += word.count_ones();
+        }
+        Places { set, before }
+    }
+
+    /// Whether the person is in the list.
+    #[inline]
+    pub fn contains(&self, key: u32) -> bool {
+        self.set.contains(key)
+    }
+
+    /// The person's place.
+    #[inline]
+    pub fn place(&self, key: u32) -> Option<usize> {
+        let (word, bit) = (key as usize / 64, 1u64 << (key % 64));
+        let bits = *self.set.bits.get(word)?;
+        let before = || self.before[word] as usize + (bits & (bit - 1)).count_ones() as usize;
+        (bits & bit != 0).then(before)
     }
 }
 

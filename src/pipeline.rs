@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use arrow::array::RecordBatch;
 use jiff::civil::Date;
@@ -21,7 +22,7 @@ use crate::outputs::run::{NightTables, Runs, publish, register_of};
 use crate::outputs::tables::{self, Names};
 use crate::records;
 use crate::records::rejects::FileBalance;
-use crate::rings::{self, LocalRunner, Traced};
+use crate::rings::{self, LocalRunner, Plan, Traced};
 use crate::store::VisitSource;
 use crate::store::disk::DiskStore;
 use crate::store::format::{RejectRow, rejects_table};
@@ -87,29 +88,29 @@ pub fn night(config: &Config, base: &Path, date: Date, progress: &dyn Progress) 
     progress.end(&format!("{} cases, {} exposure sites", facts.cases.len(), facts.places.len()));
 
     progress.begin("contacts, rings");
-    let traced =
-        rings::expand(&visits, &facts.seeds(&config.contacts), &config.contacts, &LocalRunner, false)?;
+    let mut traced = Traced::default();
+    rings::expand(&visits, &facts.seeds(&config.contacts), plan(config, false), &mut traced)?;
     progress.end(&format!("{} persons reached", traced.contacts.len()));
 
     progress.begin("colors");
     let colored = colors::assign(&facts.all(&traced), &scheme, date);
-    let register = Register::new(colored, &facts, visits.venues());
+    let register = Register::new(colored, &facts, visits.venues())?;
     progress.end(&format!("{} persons not {}", register.rows.len(), scheme.healthy()));
 
     progress.begin("outputs");
     let names = names(&facts, visits.venues());
     let published = match &before {
-        Some((_, run)) => register_of(run, facts.persons.ids().kind())?,
-        None => Published::empty(facts.persons.ids().kind()),
+        Some((_, run)) => register_of(run, facts.persons.kind())?,
+        None => Published::empty(facts.persons.kind()),
     };
     let tables = NightTables {
-        contacts: tables::contacts(&traced, names),
-        exposures: tables::exposures(&traced, names),
-        colors: register.table(&scheme, names),
-        evidence: register.evidence(&scheme, names),
+        contacts: tables::contacts(&traced.contacts, names)?,
+        exposures: tables::exposures(&traced.edges, names)?,
+        colors: register.table(&scheme),
+        evidence: register.evidence(&scheme, names)?,
         venues: tables::venues(&traced, visits.venues()),
-        sources: tables::sources(&facts, &config.contacts, names),
-        changes: register::changes(&register, &published, &scheme, &facts),
+        sources: tables::sources(&facts, &config.contacts, names)?,
+        changes: register::changes(&register, &published, &scheme),
         rejects: rejects_table(&all_rejects(store.rejects()?, &facts)),
         scheme: scheme.text.clone(),
     };
@@ -295,6 +296,12 @@ fn notes(store: &DiskStore, visits: &UpTo<'_>, facts: &Facts) -> Vec<String> {
     notes
 }
 
+fn plan(config: &Config, count_sources: bool) -> Plan<'_> {
+    Plan { config: &config.contacts, runner: &*RUNNER, count_sources, sums_bytes: u64::MAX }
+}
+
+static RUNNER: LazyLock<LocalRunner> = LazyLock::new(LocalRunner::default);
+
 /// Where a trace or a whole graph takes its visits from.
 pub enum From<'a> {
     /// A published store.
@@ -370,8 +377,8 @@ pub fn trace(
     let facts = Facts::read(config, visits, None)?;
     progress.end(&format!("{} cases, {} exposure sites", facts.cases.len(), facts.places.len()));
     progress.begin("contacts, rings");
-    let traced =
-        rings::expand(visits, &facts.seeds(&config.contacts), &config.contacts, &LocalRunner, count_sources)?;
+    let mut traced = Traced::default();
+    rings::expand(visits, &facts.seeds(&config.contacts), plan(config, count_sources), &mut traced)?;
     progress.end(&format!("{} persons reached", traced.contacts.len()));
     progress.begin("outputs");
     let mut files = report.files;
@@ -384,8 +391,8 @@ pub fn trace(
     tables::write_together(
         out,
         &[
-            ("contacts", tables::contacts(&traced, names)),
-            ("exposures", tables::exposures(&traced, names)),
+            ("contacts", tables::contacts(&traced.contacts, names)?),
+            ("exposures", tables::exposures(&traced.edges, names)?),
             ("rejects", rejects_table(&rejects)),
         ],
     )?;
@@ -443,7 +450,7 @@ pub fn contacts(
     let pairs = pairs::find(&*visits, &extent, &ContactRule::new(&config.contacts, venues))?;
     progress.end(&format!("{} pairs", pairs.len()));
     let made =
-        [("pairs", tables::pairs(&pairs, visits.persons())), ("rejects", rejects_table(&report.rejects))];
+        [("pairs", tables::pairs(&pairs, visits.persons())?), ("rejects", rejects_table(&report.rejects))];
     tables::write_together(out, &made)?;
     Ok((pairs, Balance::of(&report.files)?))
 }

@@ -41,7 +41,7 @@ fn check_one(scheme: &Scheme, number: usize, vector: &Vector) -> Result<()> {
     let (person, edge) = contact(vector.ring.unwrap_or(1), last);
     let fact = match vector.fact {
         FactKind::Case => Fact::Case(&case),
-        FactKind::Contact => Fact::Contact(&person, &edge),
+        FactKind::Contact => Fact::Contact(&person, edge),
     };
     let colored = super::assign(&[(0, fact)], scheme, parse_date(&vector.date)?);
     let reason = colored.first().map(|c| &c.reasons[0]);
@@ -81,7 +81,7 @@ pub(super) fn case(status: Status, times: &BTreeMap<Instant, Second>) -> CaseFac
 /// A contact whose last exposure ended then.
 pub(super) fn contact(ring: u8, last_exposed_at: Second) -> (TracedPerson, Edge) {
     let from = last_exposed_at.saturating_sub(900);
-    let best = Best { from, overlap_s: 900, source: 0, venue: 0, venue_rank: 0, observed_s: 0 };
+    let best = Best { from, overlap_s: 900, source: 0, venue: 0, observed_s: 0 };
     let exposed = Exposed {
         first_exposed_at: from,
         last_exposed_at,

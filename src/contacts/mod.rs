@@ -8,6 +8,7 @@ pub mod cumulative;
 pub mod graph;
 pub mod overlap;
 pub mod pairs;
+pub mod sums;
 
 use crate::config::{ContactConfig, ContactThreshold, Cumulative};
 use crate::store::Venues;

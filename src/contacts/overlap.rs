@@ -14,7 +14,7 @@ pub struct VenueVisits<'a> {
 }
 
 /// A source's presence at the venue: its visit cut to its window, with linger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SourceSpan {
     /// Start.
     pub from: Second,
@@ -26,6 +26,13 @@ pub struct SourceSpan {
     pub source: u32,
     /// The source's person key, which meets itself nowhere; `NO_KEY` for a place.
     pub person: u32,
+}
+
+impl SourceSpan {
+    /// What spans of one venue are sorted by: start, then source, then the best observed.
+    pub fn order(&self) -> (Second, u32, std::cmp::Reverse<Second>, Second, u32) {
+        (self.from, self.source, std::cmp::Reverse(self.seen_until), self.until, self.person)
+    }
 }
 
 /// Calls `emit(span, visit, lo, hi)` for every source span and visit that share `[lo, hi)` of `needed_s` or more.
@@ -147,7 +154,7 @@ mod tests {
             .iter()
             .map(|&(person, from, until)| SourceSpan { from, until, seen_until: until, source: 0, person })
             .collect();
-        spans.sort();
+        spans.sort_by_key(SourceSpan::order);
         let (person, arrived, left) = columns(visits);
         let columns = VenueVisits { person: &person, arrived: &arrived, left: &left };
         let mut found = Vec::new();

@@ -5,9 +5,8 @@ use rayon::prelude::*;
 use crate::contacts::overlap::{VenueVisits, count_pairs, sweep_pairs};
 use crate::contacts::{ContactRule, cumulative};
 use crate::error::{Error, Result};
-use crate::store::VisitSource;
+use crate::store::{Stay, VisitSource, stays_of};
 use crate::time::Second;
-use crate::visits::Visit;
 
 /// Which part of the graph.
 pub struct Extent {
@@ -72,7 +71,8 @@ pub fn find(visits: &dyn VisitSource, extent: &Extent, rule: &ContactRule) -> Re
     }
 
     let persons = visits.persons();
-    let ranks = persons.ranks();
+    let everyone: Vec<u32> = (0..persons.with_visits() as u32).collect();
+    let ranks = crate::ids::IdTable::from_column(persons.ids(&everyone)?).ranks();
     let found = for_each_venue(visits, extent, rule, |venue, first, needed_s| {
         let mut overlaps = Vec::new();
         sweep_pairs(venue, first, needed_s, |a, b, lo, hi| {
@@ -115,19 +115,19 @@ fn for_each_venue<T: Send>(
     rule: &ContactRule,
     work: impl Fn(VenueVisits<'_>, usize, u32) -> T + Sync,
 ) -> Result<Vec<T>> {
-    let cut = |mut visit: Visit| {
+    let cut = |mut visit: Stay| {
         visit.arrived = visit.arrived.max(extent.from);
         visit.left = visit.left.min(extent.until);
         (visit.arrived < visit.left && extent.venues[visit.venue as usize]).then_some(visit)
     };
     let mut results = Vec::new();
-    let mut going_on: Vec<Visit> = Vec::new();
+    let mut going_on: Vec<Stay> = Vec::new();
     for (at, day) in visits.days().iter().enumerate() {
         going_on.retain(|visit| visit.left > day.arrived_min);
-        let mut rows: Vec<(Visit, bool)> = going_on.iter().map(|visit| (*visit, false)).collect();
-        rows.extend(visits.by_venue(at)?.iter().filter_map(cut).map(|visit| (visit, true)));
+        let mut rows: Vec<(Stay, bool)> = going_on.iter().map(|visit| (*visit, false)).collect();
+        rows.extend(stays_of(visits, at)?.into_iter().filter_map(cut).map(|visit| (visit, true)));
         rows.sort_unstable_by_key(|(v, today)| (v.venue, *today, v.arrived, v.person));
-        let venues: Vec<&[(Visit, bool)]> = rows.chunk_by(|a, b| a.0.venue == b.0.venue).collect();
+        let venues: Vec<&[(Stay, bool)]> = rows.chunk_by(|a, b| a.0.venue == b.0.venue).collect();
         results.par_extend(venues.par_iter().filter_map(|here| {
             let needed_s = rule.needed_s(here[0].0.venue)?;
             let first = here.partition_point(|(_, today)| !today);

@@ -8,15 +8,16 @@ use crate::ids::IdTable;
 use crate::records::cases::{self, CaseRow};
 use crate::records::rejects::{FileBalance, Reason, Reject};
 use crate::records::{self, FileRows, venues, windows};
-use crate::rings::{Edge, Seeds, SourceRef, Traced, TracedPerson};
+use crate::rings::{Edge, Seeds, Traced, TracedPerson};
 use crate::store::VisitSource;
+use crate::store::persons::Persons;
 use crate::store::format::RejectRow;
 use crate::time::Second;
 
 /// What the small tables say, with persons and venues as keys.
 pub struct Facts {
     /// Person ids by key: those of the visits first, then those of cases without visits.
-    pub persons: IdTable,
+    pub persons: Persons,
     /// The case rows that stand.
     pub cases: Vec<CaseFact>,
     /// Window ids by key.
@@ -69,7 +70,7 @@ pub enum Fact<'a> {
     /// The person is a case.
     Case(&'a CaseFact),
     /// The person was exposed; with the edge that explains it.
-    Contact(&'a TracedPerson, &'a Edge),
+    Contact(&'a TracedPerson, Edge),
 }
 
 impl Facts {
@@ -103,7 +104,7 @@ impl Facts {
     fn read_cases(&mut self, config: &Config, visits: &dyn VisitSource, as_of: Option<Second>) -> Result<()> {
         let table = config.table("cases");
         let mut files = cases::read(&records::stamp("cases", table)?, table, &config.contacts)?;
-        let keys = self.persons.absorb(&files.iter().map(|f| &f.ids[0]).collect::<Vec<_>>());
+        let keys = self.persons.absorb(&files.iter().map(|f| &f.ids[0]).collect::<Vec<_>>())?;
         let mut rows: Vec<(CaseFact, usize)> = Vec::new();
         for (number, (file, keys)) in files.iter_mut().zip(keys).enumerate() {
             for (row, mut case) in std::mem::take(&mut file.rows) {
@@ -137,9 +138,12 @@ impl Facts {
         let rows: Vec<CaseFact> = rows.into_iter().map(|(fact, _)| fact).collect();
         self.cases = cases::standing(&rows, |fact| &fact.case, as_of);
         // In the order of ids; keys depend on what was delivered when.
-        let ids = self.persons.ids();
-        self.cases.sort_by(|a, b| ids.get(a.case.person as usize).cmp(&ids.get(b.case.person as usize)));
-        let unknown = self.cases.iter().filter(|c| c.case.person as usize >= visits.persons().len()).count();
+        let keys: Vec<u32> = self.cases.iter().map(|c| c.case.person).collect();
+        let ids = self.persons.ids(&keys)?;
+        let mut order: Vec<usize> = (0..keys.len()).collect();
+        order.sort_by(|a, b| ids.get(*a).cmp(&ids.get(*b)));
+        self.cases = order.into_iter().map(|at| self.cases[at].clone()).collect();
+        let unknown = self.cases.iter().filter(|c| c.case.person as usize >= visits.persons().with_visits()).count();
         if unknown > 0 {
             self.notes.push(format!("{unknown} of {} case rows: the person has no visit", self.cases.len()));
         }
@@ -201,7 +205,7 @@ impl Facts {
         let mut files = venues::read_residences(&records::stamp("residences", table)?, table)?;
         for file in &mut files {
             for row in std::mem::take(&mut file.rows) {
-                let Some(person) = self.persons.key(file.ids[0].ids().get(row.person as usize)) else {
+                let Some(person) = self.persons.key(file.ids[0].ids().get(row.person as usize))? else {
                     continue;
                 };
                 match self.residences.get(&person) {
@@ -226,14 +230,14 @@ impl Facts {
     }
 
     /// Where tracing starts.
-    pub fn seeds(&self, rule: &ContactConfig) -> Seeds {
+    pub fn seeds(&self, rule: &ContactConfig) -> Seeds<'_> {
         let window = |fact: &CaseFact| {
             (fact.case.person, fact.case.window(rule).expect("rows without a window are rejected"))
         };
         Seeds {
-            persons: Some(self.persons.clone()),
+            persons: &self.persons,
             cases: self.cases.iter().map(window).collect(),
-            window_ids: Some(self.window_ids.clone()),
+            window_ids: Some(&self.window_ids),
             places: self.places.iter().map(|p| (p.window, p.venue, (p.from, p.until))).collect(),
         }
     }
@@ -242,16 +246,7 @@ impl Facts {
     pub fn all<'a>(&'a self, traced: &'a Traced) -> Vec<(u32, Fact<'a>)> {
         let mut facts: Vec<(u32, Fact<'a>)> =
             self.cases.iter().map(|c| (c.case.person, Fact::Case(c))).collect();
-        let mut best: HashMap<(u32, SourceRef, u32, Second), &Edge> = HashMap::new();
-        for edge in &traced.edges {
-            best.insert((edge.exposure.contact, edge.source, edge.exposure.venue, edge.exposure.from), edge);
-        }
-        for contact in &traced.contacts {
-            let key =
-                (contact.person, contact.best_source, contact.exposed.best.venue, contact.exposed.best.from);
-            let edge = best.get(&key).expect("every contact has the edge of its best exposure");
-            facts.push((contact.person, Fact::Contact(contact, edge)));
-        }
+        facts.extend(traced.contacts.iter().map(|c| (c.person, Fact::Contact(c, c.best_edge()))));
         facts
     }
 }

@@ -18,6 +18,8 @@ use crate::store::Venues;
 pub struct Register<'a> {
     /// Everyone colored, in the order of their ids.
     pub rows: Vec<Colored<'a>>,
+    /// Id of each row's person.
+    pub ids: IdColumn,
     /// Region of each row's person.
     pub regions: Vec<String>,
 }
@@ -25,9 +27,15 @@ pub struct Register<'a> {
 impl<'a> Register<'a> {
     /// Puts the colored in the order of their ids and finds their regions: the residence; without one, the region of
     /// the venue where the first reason arose.
-    pub fn new(mut colored: Vec<Colored<'a>>, facts: &Facts, venues: &Venues) -> Register<'a> {
-        let ids = facts.persons.ids();
-        colored.sort_by(|a, b| ids.get(a.person as usize).cmp(&ids.get(b.person as usize)));
+    ///
+    /// # Errors
+    /// Those of reading the ids.
+    pub fn new(colored: Vec<Colored<'a>>, facts: &Facts, venues: &Venues) -> Result<Register<'a>> {
+        let ids = facts.persons.ids(&colored.iter().map(|row| row.person).collect::<Vec<_>>())?;
+        let order = ids.sorted_rows();
+        let mut unsorted: Vec<Option<Colored<'a>>> = colored.into_iter().map(Some).collect();
+        let colored: Vec<Colored<'a>> =
+            order.iter().map(|row| unsorted[*row as usize].take().expect("each row once")).collect();
         let region = |row: &Colored<'_>| {
             let of_venue = || match &row.reasons[0].fact {
                 Fact::Contact(contact, _) => {
@@ -38,7 +46,7 @@ impl<'a> Register<'a> {
             facts.residences.get(&row.person).or_else(of_venue).map_or(NO_REGION, String::as_str).to_string()
         };
         let regions = colored.iter().map(region).collect();
-        Register { rows: colored, regions }
+        Ok(Register { rows: colored, ids: ids.take(&order), regions })
     }
 
     /// `colors.parquet`, sorted by `person_id`.
@@ -46,12 +54,12 @@ impl<'a> Register<'a> {
     /// `person_id, color, rule_id, reasons, since, until, next_due, region_id, color_without, basis_en, basis_zh`:
     /// `until` is the first day without the color, null while it is open-ended; `color_without` is the color that
     /// would remain if the first reason fell.
-    pub fn table(&self, scheme: &Scheme, names: Names<'_>) -> RecordBatch {
+    pub fn table(&self, scheme: &Scheme) -> RecordBatch {
         let first = || self.rows.iter().map(|row| &row.reasons[0]);
         let rule = |reason: &Reason<'_>| scheme.rules[reason.rule].clone();
         let without = self.rows.iter().map(|row| color_without(row, scheme));
         table(vec![
-            ("person_id", names.persons.ids().to_arrow(self.rows.iter().map(|row| row.person))),
+            ("person_id", self.ids.to_arrow(0..self.rows.len() as u32)),
             ("color", texts(first().map(|r| Some(&scheme.severity[r.rank])))),
             ("rule_id", texts(first().map(|r| Some(rule(r).id)))),
             ("reasons", texts(self.rows.iter().map(|row| Some(rule_ids(row, scheme))))),
@@ -68,9 +76,14 @@ impl<'a> Register<'a> {
     /// `evidence.parquet`: a row for every reason of every row of the register, in its order.
     ///
     /// A contact's evidence is its best exposure; a case's is the row of the input that says so.
-    pub fn evidence(&self, scheme: &Scheme, names: Names<'_>) -> RecordBatch {
-        let rows: Vec<(&Colored<'_>, &Reason<'_>)> =
-            self.rows.iter().flat_map(|row| row.reasons.iter().map(move |reason| (row, reason))).collect();
+    ///
+    /// # Errors
+    /// Those of reading the ids.
+    pub fn evidence(&self, scheme: &Scheme, names: Names<'_>) -> Result<RecordBatch> {
+        let rows: Vec<(u32, &Reason<'_>)> = (0..)
+            .zip(&self.rows)
+            .flat_map(|(at, row)| row.reasons.iter().map(move |reason| (at, reason)))
+            .collect();
         let edge = |reason: &Reason<'a>| match reason.fact {
             Fact::Contact(_, edge) => Some(edge),
             Fact::Case(_) => None,
@@ -81,18 +94,21 @@ impl<'a> Register<'a> {
         };
         let edges = || rows.iter().map(|(_, reason)| edge(reason));
         let source_kind = |source| if matches!(source, SourceRef::Person(_)) { "person" } else { "window" };
+        let some: Vec<SourceRef> = edges().flatten().map(|e| e.source).collect();
+        let mut ids = names.sources_as_text(&some)?.into_iter();
+        let sources = texts(edges().map(|e| e.and_then(|_| ids.next())));
         let venue = |key: u32| names.venues.ids().get(key as usize).to_string();
         let rings: UInt8Array = edges().map(|e| e.map(|e| e.ring)).collect();
         let overlaps: Int64Array =
             edges().map(|e| e.map(|e| i64::from(e.exposure.until - e.exposure.from))).collect();
         let input_rows: UInt64Array = rows.iter().map(|(_, r)| case(r).map(|c| c.row)).collect();
-        table(vec![
-            ("person_id", names.persons.ids().to_arrow(rows.iter().map(|(row, _)| row.person))),
+        Ok(table(vec![
+            ("person_id", self.ids.to_arrow(rows.iter().map(|(at, _)| *at))),
             ("rule_id", texts(rows.iter().map(|(_, r)| Some(&scheme.rules[r.rule].id)))),
             ("color", texts(rows.iter().map(|(_, r)| Some(&scheme.severity[r.rank])))),
             ("fact", texts(edges().map(|e| Some(if e.is_some() { "contact" } else { "case" })))),
             ("ring", Arc::new(rings)),
-            ("source_id", texts(edges().map(|e| e.map(|e| names.source(e.source).to_string())))),
+            ("source_id", sources),
             ("source_kind", texts(edges().map(|e| e.map(|e| source_kind(e.source))))),
             ("venue_id", texts(edges().map(|e| e.map(|e| venue(e.exposure.venue))))),
             ("from", instants_or_null(edges().map(|e| e.map(|e| e.exposure.from)))),
@@ -102,7 +118,7 @@ impl<'a> Register<'a> {
             ("input_row", Arc::new(input_rows)),
             ("holds_since", dates(rows.iter().map(|(_, r)| Some(r.effect.since)))),
             ("holds_until", dates(rows.iter().map(|(_, r)| r.effect.until))),
-        ])
+        ]))
     }
 }
 
@@ -176,8 +192,7 @@ impl Published {
 ///
 /// `person_id, color_before, color_after, rule_id, reasons, since, until, next_due, region_id`; a person who is green
 /// again has no rule, and the region of the list they were on.
-pub fn changes(register: &Register<'_>, before: &Published, scheme: &Scheme, facts: &Facts) -> RecordBatch {
-    let ids = facts.persons.ids();
+pub fn changes(register: &Register<'_>, before: &Published, scheme: &Scheme) -> RecordBatch {
     let before_rows: Vec<Entry<'_, Id<'_>>> = before
         .colors
         .iter()
@@ -188,11 +203,12 @@ pub fn changes(register: &Register<'_>, before: &Published, scheme: &Scheme, fac
     let after_rows: Vec<Entry<'_, Id<'_>>> = register
         .rows
         .iter()
-        .map(|row| Entry { person: ids.get(row.person as usize), color: color(row) })
+        .enumerate()
+        .map(|(at, row)| Entry { person: register.ids.get(at), color: color(row) })
         .collect();
     let found = changes::between(&before_rows, &after_rows);
 
-    let mut persons = IdColumn::new(ids.kind());
+    let mut persons = IdColumn::new(register.ids.kind());
     for change in &found {
         persons.push(match (change.before, change.after) {
             (Some(at), _) => before_rows[at].person,

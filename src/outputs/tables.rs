@@ -14,11 +14,12 @@ use crate::config::ContactConfig;
 use crate::contacts::pairs::Pair;
 use crate::error::Result;
 use crate::facts::{CaseFact, Facts, Place};
-use crate::ids::{Id, IdColumn, IdTable, IdType, convert};
+use crate::ids::{IdColumn, IdTable, IdType, convert};
 use crate::records::venues::VenueFacts;
-use crate::rings::{SourceRef, Traced};
+use crate::rings::{Edge, SourceRef, Traced, TracedPerson};
 use crate::store::Venues;
-use crate::store::format::{properties, to_bytes};
+use crate::store::format::{Layout, properties, to_bytes};
+use crate::store::persons::Persons;
 use crate::store::publish;
 use crate::time::Second;
 
@@ -26,7 +27,7 @@ use crate::time::Second;
 #[derive(Clone, Copy)]
 pub struct Names<'a> {
     /// Persons.
-    pub persons: &'a IdTable,
+    pub persons: &'a Persons,
     /// Venues.
     pub venues: &'a IdTable,
     /// Windows.
@@ -34,30 +35,51 @@ pub struct Names<'a> {
 }
 
 impl Names<'_> {
-    /// The source's id.
-    pub fn source(&self, source: SourceRef) -> Id<'_> {
-        match source {
-            SourceRef::Person(key) => self.persons.ids().get(key as usize),
-            SourceRef::Window(key) => self.windows.ids().get(key as usize),
-        }
+    /// The type of sources' ids: the persons', or text where windows have ids of another type. Decided by what was given
+    /// to trace from, so that a column keeps its type on nights without such a contact.
+    fn source_kind(&self) -> IdType {
+        let kind = self.persons.kind();
+        if self.windows.is_empty() || self.windows.ids().kind() == kind { kind } else { IdType::Text }
     }
 
-    /// Sources' ids as a column: of the persons' type, or text where windows have ids of another type.
-    fn source_ids(&self, sources: impl Iterator<Item = SourceRef> + Clone) -> ArrayRef {
-        let kind = self.persons.ids().kind();
-        // Decided by what was given to trace from, so that a column keeps its type on nights without such a contact.
-        let mixed = !self.windows.is_empty() && self.windows.ids().kind() != kind;
-        let mut ids = IdColumn::new(if mixed { IdType::Text } else { kind });
+    /// Sources' ids.
+    fn sources(&self, sources: &[SourceRef]) -> Result<IdColumn> {
+        let key = |source: &SourceRef| if let SourceRef::Person(key) = source { Some(*key) } else { None };
+        // Many contacts share a source.
+        let mut distinct: Vec<u32> = sources.iter().filter_map(key).collect();
+        distinct.sort_unstable();
+        distinct.dedup();
+        let persons = self.persons.ids(&distinct)?;
+        let mut ids = IdColumn::new(self.source_kind());
         let mut buffer = String::new();
         for source in sources {
-            let id = convert(self.source(source), ids.kind(), &mut buffer);
-            ids.push(id.expect("text holds every id"));
+            let id = match source {
+                SourceRef::Person(key) => {
+                    persons.get(distinct.binary_search(key).expect("one of those just gathered"))
+                }
+                SourceRef::Window(key) => self.windows.ids().get(*key as usize),
+            };
+            ids.push(convert(id, ids.kind(), &mut buffer).expect("text holds every id"));
         }
-        ids.to_arrow(0..ids.len() as u32)
+        Ok(ids)
     }
 
-    fn person_ids(&self, keys: impl Iterator<Item = u32>) -> ArrayRef {
-        self.persons.ids().to_arrow(keys)
+    /// Sources' ids as a column.
+    fn source_ids(&self, sources: &[SourceRef]) -> Result<ArrayRef> {
+        Ok(self.sources(sources)?.to_arrow(0..sources.len() as u32))
+    }
+
+    /// Sources' ids as texts.
+    ///
+    /// # Errors
+    /// Those of reading the ids.
+    pub fn sources_as_text(&self, sources: &[SourceRef]) -> Result<Vec<String>> {
+        let ids = self.sources(sources)?;
+        Ok((0..sources.len()).map(|row| ids.get(row).to_string()).collect())
+    }
+
+    fn person_ids(&self, keys: impl Iterator<Item = u32>) -> Result<ArrayRef> {
+        self.persons.to_arrow(&keys.collect::<Vec<_>>())
     }
 
     fn venue_ids(&self, keys: impl Iterator<Item = u32>) -> ArrayRef {
@@ -95,20 +117,23 @@ fn source_kinds(sources: impl Iterator<Item = SourceRef>) -> ArrayRef {
 }
 
 /// `contacts.parquet`: a row a traced person, sorted by ring, then `person_id`.
-pub fn contacts(traced: &Traced, names: Names<'_>) -> RecordBatch {
-    let rows = || traced.contacts.iter();
+///
+/// # Errors
+/// Those of reading the ids.
+pub fn contacts(contacts: &[TracedPerson], names: Names<'_>) -> Result<RecordBatch> {
+    let rows = || contacts.iter();
     let whole = |cell: fn(&crate::rings::Exposed) -> u64| -> ArrayRef {
         Arc::new(Int64Array::from_iter_values(rows().map(|c| cell(&c.exposed) as i64)))
     };
     let mut columns: Vec<(&str, ArrayRef)> = vec![
-        ("person_id", names.person_ids(rows().map(|c| c.person))),
+        ("person_id", names.person_ids(rows().map(|c| c.person))?),
         ("ring", Arc::new(UInt8Array::from_iter_values(rows().map(|c| c.ring)))),
         ("first_exposed_at", instants(rows().map(|c| c.exposed.first_exposed_at))),
         ("last_exposed_at", instants(rows().map(|c| c.exposed.last_exposed_at))),
         ("overlap_s", whole(|e| e.overlap_s)),
         ("observed_overlap_s", whole(|e| e.observed_overlap_s)),
         ("exposures", Arc::new(UInt32Array::from_iter_values(rows().map(|c| c.exposed.exposures)))),
-        ("best_source_id", names.source_ids(rows().map(|c| c.best_source))),
+        ("best_source_id", names.source_ids(&rows().map(|c| c.best_source).collect::<Vec<_>>())?),
         ("best_venue_id", names.venue_ids(rows().map(|c| c.exposed.best.venue))),
         ("best_source_kind", source_kinds(rows().map(|c| c.best_source))),
     ];
@@ -118,17 +143,20 @@ pub fn contacts(traced: &Traced, names: Names<'_>) -> RecordBatch {
             Arc::new(UInt32Array::from_iter_values(rows().map(|c| c.sources.unwrap_or(0)))),
         ));
     }
-    table(columns)
+    Ok(table(columns))
 }
 
 /// `exposures.parquet`: the edges of the traced graph, sorted by ring, contact id, start, source, venue id.
-pub fn exposures(traced: &Traced, names: Names<'_>) -> RecordBatch {
-    let rows = || traced.edges.iter();
+///
+/// # Errors
+/// Those of reading the ids.
+pub fn exposures(edges: &[Edge], names: Names<'_>) -> Result<RecordBatch> {
+    let rows = || edges.iter();
     let overlap = rows().map(|e| i64::from(e.exposure.until - e.exposure.from));
     let observed = rows().map(|e| i64::from(e.exposure.observed_s));
-    table(vec![
-        ("source_id", names.source_ids(rows().map(|e| e.source))),
-        ("contact_id", names.person_ids(rows().map(|e| e.exposure.contact))),
+    Ok(table(vec![
+        ("source_id", names.source_ids(&rows().map(|e| e.source).collect::<Vec<_>>())?),
+        ("contact_id", names.person_ids(rows().map(|e| e.exposure.contact))?),
         ("venue_id", names.venue_ids(rows().map(|e| e.exposure.venue))),
         ("ring", Arc::new(UInt8Array::from_iter_values(rows().map(|e| e.ring)))),
         ("from", instants(rows().map(|e| e.exposure.from))),
@@ -136,14 +164,17 @@ pub fn exposures(traced: &Traced, names: Names<'_>) -> RecordBatch {
         ("overlap_s", Arc::new(Int64Array::from_iter_values(overlap))),
         ("observed_overlap_s", Arc::new(Int64Array::from_iter_values(observed))),
         ("source_kind", source_kinds(rows().map(|e| e.source))),
-    ])
+    ]))
 }
 
 /// `sources.parquet` of a run: the cases and exposure sites it started from, each with the row that says so.
 ///
 /// `source_id, source_kind, status, venue_id, from, until, input_file, input_row, reported_by, advice`; `[from, until)`
 /// is the window, empty for a case isolated before it opened.
-pub fn sources(facts: &Facts, rule: &ContactConfig, names: Names<'_>) -> RecordBatch {
+///
+/// # Errors
+/// Those of reading the ids.
+pub fn sources(facts: &Facts, rule: &ContactConfig, names: Names<'_>) -> Result<RecordBatch> {
     let case = |c: &CaseFact| (SourceRef::Person(c.case.person), c.case.window(rule).unwrap_or((0, 0)));
     let place = |p: &Place| (SourceRef::Window(p.window), (p.from, p.until));
     let all: Vec<(SourceRef, (Second, Second))> =
@@ -153,8 +184,9 @@ pub fn sources(facts: &Facts, rule: &ContactConfig, names: Names<'_>) -> RecordB
     let files = facts.cases.iter().map(|c| &c.file).chain(facts.places.iter().map(|p| &p.file));
     let input_rows = facts.cases.iter().map(|c| c.row).chain(facts.places.iter().map(|p| p.row));
     let venue = |p: &Place| Some(names.venues.ids().get(p.venue as usize).to_string());
-    table(vec![
-        ("source_id", texts(all.iter().map(|(source, _)| Some(names.source(*source).to_string())))),
+    let ids = names.sources_as_text(&all.iter().map(|(source, _)| *source).collect::<Vec<_>>())?;
+    Ok(table(vec![
+        ("source_id", texts(ids.into_iter().map(Some))),
         ("source_kind", source_kinds(all.iter().map(|(source, _)| *source))),
         ("status", texts(facts.cases.iter().map(|c| Some(c.case.status.word().to_string())).chain(none()))),
         ("venue_id", texts(no_case().chain(facts.places.iter().map(venue)))),
@@ -164,7 +196,7 @@ pub fn sources(facts: &Facts, rule: &ContactConfig, names: Names<'_>) -> RecordB
         ("input_row", Arc::new(UInt64Array::from_iter_values(input_rows))),
         ("reported_by", texts(facts.cases.iter().map(|c| c.case.reported_by.clone()).chain(none()))),
         ("advice", texts(no_case().chain(facts.places.iter().map(|p| p.advice.clone())))),
-    ])
+    ]))
 }
 
 /// `venues.parquet` of a run: the venues its exposures name, with what is known of them, in the order of their ids.
@@ -185,16 +217,19 @@ pub fn venues(traced: &Traced, venues: &Venues) -> RecordBatch {
 }
 
 /// `pairs.parquet`: the whole contact graph, sorted by both ids.
-pub fn pairs(pairs: &[Pair], persons: &IdTable) -> RecordBatch {
+///
+/// # Errors
+/// Those of reading the ids.
+pub fn pairs(pairs: &[Pair], persons: &Persons) -> Result<RecordBatch> {
     let overlap = pairs.iter().map(|p| p.overlap_s as i64);
-    table(vec![
-        ("person_a", persons.ids().to_arrow(pairs.iter().map(|p| p.person_a))),
-        ("person_b", persons.ids().to_arrow(pairs.iter().map(|p| p.person_b))),
+    Ok(table(vec![
+        ("person_a", persons.to_arrow(&pairs.iter().map(|p| p.person_a).collect::<Vec<_>>())?),
+        ("person_b", persons.to_arrow(&pairs.iter().map(|p| p.person_b).collect::<Vec<_>>())?),
         ("overlap_s", Arc::new(Int64Array::from_iter_values(overlap))),
         ("exposures", Arc::new(UInt32Array::from_iter_values(pairs.iter().map(|p| p.exposures)))),
         ("first_at", instants(pairs.iter().map(|p| p.first_at))),
         ("last_at", instants(pairs.iter().map(|p| p.last_at))),
-    ])
+    ]))
 }
 
 /// Writes a table as Parquet so that the file is there whole or not at all.
@@ -203,7 +238,7 @@ pub fn pairs(pairs: &[Pair], persons: &IdTable) -> RecordBatch {
 /// `storage`.
 pub fn write_parquet(path: &Path, batch: &RecordBatch) -> Result<()> {
     let level = ZstdLevel::try_new(1).expect("zstd has level 1");
-    let settings = properties().set_compression(Compression::ZSTD(level)).build();
+    let settings = properties(Layout::WHOLE).set_compression(Compression::ZSTD(level)).build();
     publish::write_file(path, &to_bytes(batch, settings)?)
 }
 

@@ -1,115 +1,224 @@
 //! Hop by hop from the cases outward.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
-use fixedbitset::FixedBitSet;
+use rayon::prelude::*;
 
+use super::reduce::Sums;
 use super::{
-    Edge, Exposure, Frontier, FrontierPerson, FrontierPlace, Ring, Runner, SourceRef, Traced, TracedPerson,
-    join_windows,
+    Edge, Exposed, Exposure, Frontier, FrontierPlace, Runner, SourceRef, Traced, TracedPerson, join_windows,
 };
 use crate::config::{ContactConfig, Edges};
 use crate::contacts::ContactRule;
 use crate::error::Result;
-use crate::ids::IdTable;
+use crate::ids::{IdTable, PersonSet};
 use crate::store::VisitSource;
+use crate::store::persons::Persons;
 use crate::time::{FOREVER, Second};
 
 /// Where a trace starts.
-#[derive(Clone, Default)]
-pub struct Seeds {
+#[derive(Clone)]
+pub struct Seeds<'a> {
     /// Person ids by key: those of the visits first, then persons without visits.
-    pub persons: Option<IdTable>,
+    pub persons: &'a Persons,
     /// Cases: person key and window. A person may have several.
     pub cases: Vec<(u32, (Second, Second))>,
     /// Ids of windows by key.
-    pub window_ids: Option<IdTable>,
+    pub window_ids: Option<&'a IdTable>,
     /// Exposure sites: window key, venue key, span.
     pub places: Vec<(u32, u32, (Second, Second))>,
 }
 
-/// Follows the seeds' contacts, ring by ring, at most `config.rings` deep.
+/// How to trace.
+#[derive(Clone, Copy)]
+pub struct Plan<'a> {
+    /// The contact definition, how many rings, which edges.
+    pub config: &'a ContactConfig,
+    /// Where the kernel runs.
+    pub runner: &'a dyn Runner,
+    /// Whether to count the distinct sources of each contact.
+    pub count_sources: bool,
+    /// Bytes the sums of one pass may take; a ring that could need more is made in several passes over the visits, each
+    /// for a range of persons.
+    pub sums_bytes: u64,
+}
+
+/// Contacts of one ring, in the order of their ids, with their edges.
+pub struct Part {
+    /// The contacts, each after all of the parts before.
+    pub contacts: Vec<TracedPerson>,
+    /// The edges that lead to them, sorted by contact id, start, source, venue id.
+    pub edges: PartEdges,
+}
+
+/// The edges of a [`Part`].
+pub enum PartEdges {
+    /// One a contact: its best exposure.
+    Best,
+    /// These.
+    All(Vec<Edge>),
+}
+
+impl Part {
+    /// Its edges.
+    pub fn edges(&self) -> Vec<Edge> {
+        match &self.edges {
+            PartEdges::Best => self.contacts.iter().map(TracedPerson::best_edge).collect(),
+            PartEdges::All(edges) => edges.clone(),
+        }
+    }
+}
+
+/// Takes what a trace finds, ring by ring.
+pub trait Sink {
+    /// Takes the next contacts.
+    ///
+    /// # Errors
+    /// The sink's own, which end the trace.
+    fn take(&mut self, part: Part) -> Result<()>;
+}
+
+impl Sink for Traced {
+    fn take(&mut self, part: Part) -> Result<()> {
+        self.edges.extend(part.edges());
+        self.contacts.extend(part.contacts);
+        Ok(())
+    }
+}
+
+/// Follows the seeds' contacts, ring by ring, at most `plan.config.rings` deep, and hands them to `sink`.
 ///
 /// Ring 1 are persons who are no cases with an exposure to a case or a place; ring n+1 those in no lower ring with an
 /// exposure to a person of ring n after that person's own first exposure (design, section 4).
 ///
 /// # Errors
-/// Those of reading the visits.
+/// Those of reading the visits, and the sink's.
 pub fn expand(
     visits: &dyn VisitSource,
-    seeds: &Seeds,
-    config: &ContactConfig,
-    runner: &dyn Runner,
-    count_sources: bool,
-) -> Result<Traced> {
-    let persons = seeds.persons.as_ref().unwrap_or(visits.persons());
-    let rule = ContactRule::new(config, visits.venues());
-    let (mut frontier, mut sources) = first_frontier(seeds, persons);
-    let mut traced = Traced::default();
-    for ring in 1..=config.rings {
-        let all_edges = ring == 1 || config.edges == Edges::All;
-        let found = runner.ring(visits, &frontier, &rule, all_edges || count_sources)?;
-        if found.contacts.is_empty() {
+    seeds: &Seeds<'_>,
+    plan: Plan<'_>,
+    sink: &mut dyn Sink,
+) -> Result<()> {
+    let rule = ContactRule::new(plan.config, visits.venues());
+    let (mut frontier, mut sources) = first_frontier(seeds)?;
+    let in_key_order = seeds.persons.in_key_order();
+    let persons = visits.persons().with_visits() as u32;
+    for ring in 1..=plan.config.rings {
+        let all_edges = ring == 1 || plan.config.edges == Edges::All;
+        let keep = all_edges || plan.count_sources;
+        // Where ids do not come in the order of keys, no contact can be passed on before all are known.
+        let whole = keep || !in_key_order;
+        let mut next = Next::default();
+        for persons in split(persons, if whole { u64::MAX } else { plan.sums_bytes }) {
+            let found = plan.runner.ring(visits, &frontier, &rule, persons, keep)?;
+            let parts = if whole { vec![found.contacts.concat()] } else { found.contacts };
+            for contacts in parts.into_iter().filter(|contacts| !contacts.is_empty()) {
+                let order = if in_key_order { None } else { Some(in_id_order(&contacts, seeds.persons)?) };
+                let traced = |(person, exposed): (u32, Exposed)| TracedPerson {
+                    person,
+                    ring,
+                    exposed,
+                    best_source: sources[exposed.best.source as usize],
+                    sources: plan.count_sources.then(|| count_sources(person, &found.exposures)),
+                };
+                let edges = match all_edges {
+                    true => {
+                        let edge = |exposure: Exposure| {
+                            Edge { source: sources[exposure.source as usize], ring, exposure }
+                        };
+                        let sorted = sort_edges(&found.exposures, order.as_deref(), contacts.len(), &rule);
+                        PartEdges::All(sorted.into_iter().map(edge).collect())
+                    }
+                    false => PartEdges::Best,
+                };
+                let contacts: Vec<TracedPerson> = match &order {
+                    None => contacts.into_iter().map(traced).collect(),
+                    Some(order) => order.iter().map(|at| traced(contacts[*at as usize])).collect(),
+                };
+                next.add(&contacts);
+                sink.take(Part { contacts, edges })?;
+            }
+        }
+        if next.found.is_empty() || ring == plan.config.rings {
             break;
         }
-        frontier.settled.extend(found.contacts.iter().map(|(person, _)| *person as usize));
-        let by_id = in_id_order(&found, persons);
-        let next = traced.contacts.len();
-        traced.contacts.extend(by_id.iter().map(|at| {
-            let (person, exposed) = found.contacts[*at];
-            let best_source = sources[exposed.best.source as usize];
-            TracedPerson { person, ring, exposed, best_source, sources: None }
-        }));
-        if count_sources {
-            count(&mut traced.contacts[next..], &found.exposures);
-        }
-        let mut edges = match all_edges {
-            true => found.exposures,
-            false => found.contacts.iter().map(best_exposure).collect(),
-        };
-        sort_edges(&mut edges, &by_id, &found.contacts, &rule);
-        traced.edges.extend(edges.into_iter().map(|exposure| Edge {
-            source: sources[exposure.source as usize],
-            ring,
-            exposure,
-        }));
-
-        sources = traced.contacts[next..].iter().map(|c| SourceRef::Person(c.person)).collect();
-        let person = |(source, contact): (usize, &TracedPerson)| FrontierPerson {
-            person: contact.person,
-            source: source as u32,
-            // Nothing read so far says when a contact was isolated, so the window stays open.
-            windows: vec![(contact.exposed.first_exposed_at, FOREVER)],
-        };
-        frontier.persons = traced.contacts[next..].iter().enumerate().map(person).collect();
-        frontier.persons.sort_unstable_by_key(|p| p.person);
-        frontier.places.clear();
+        let mut settled = std::mem::take(&mut frontier.settled);
+        settled.extend(next.found.iter().map(|found| found.person));
+        sources = next.found.iter().map(|found| SourceRef::Person(found.person)).collect();
+        frontier = next.frontier(settled);
     }
-    Ok(traced)
+    Ok(())
+}
+
+/// The contacts of a ring, in the order of their ids, as far as the next ring needs them.
+#[derive(Default)]
+struct Next {
+    found: Vec<Found>,
+}
+
+#[derive(Clone, Copy)]
+struct Found {
+    person: u32,
+    source: u32,
+    first_exposed_at: Second,
+}
+
+impl Next {
+    fn add(&mut self, contacts: &[TracedPerson]) {
+        let first = self.found.len() as u32;
+        self.found.extend((first..).zip(contacts).map(|(source, contact)| Found {
+            person: contact.person,
+            source,
+            first_exposed_at: contact.exposed.first_exposed_at,
+        }));
+    }
+
+    fn frontier(mut self, settled: PersonSet) -> Frontier {
+        self.found.par_sort_unstable_by_key(|found| found.person);
+        let mut frontier = Frontier { settled, ..Frontier::default() };
+        for found in self.found {
+            // Nothing read so far says when a contact was isolated, so the window stays open.
+            frontier.push(found.person, found.source, [(found.first_exposed_at, FOREVER)]);
+        }
+        frontier
+    }
+}
+
+/// `0..persons` in ranges whose sums take at most so many bytes.
+fn split(persons: u32, bytes: u64) -> impl Iterator<Item = Range<u32>> {
+    let at_once = (bytes / Sums::bytes_for(1)).clamp(1, u64::from(u32::MAX)) as u32;
+    let ranges = persons.div_ceil(at_once).max(1);
+    (0..ranges).map(move |range| {
+        let from = range * at_once;
+        from..persons.min(from.saturating_add(at_once))
+    })
 }
 
 /// Ring 0: the cases and places, numbered in the order of their ids.
-fn first_frontier(seeds: &Seeds, persons: &IdTable) -> (Frontier, Vec<SourceRef>) {
+fn first_frontier(seeds: &Seeds<'_>) -> Result<(Frontier, Vec<SourceRef>)> {
     let mut windows: BTreeMap<u32, Vec<(Second, Second)>> = BTreeMap::new();
     for (person, window) in &seeds.cases {
         windows.entry(*person).or_default().push(*window);
     }
-    let mut cases: Vec<u32> = windows.keys().copied().collect();
-    cases.sort_unstable_by(|a, b| compare(persons, *a, *b));
-    let mut settled = FixedBitSet::with_capacity(persons.len());
-    settled.extend(cases.iter().map(|person| *person as usize));
-    let mut frontier = Frontier { settled, ..Frontier::default() };
-    for (source, person) in (0..).zip(&cases) {
-        let windows = join_windows(std::mem::take(windows.get_mut(person).expect("a case")));
-        frontier.persons.push(FrontierPerson { person: *person, source, windows });
+    let cases: Vec<u32> = windows.keys().copied().collect();
+    let ids = seeds.persons.ids(&cases)?;
+    let mut order: Vec<usize> = (0..cases.len()).collect();
+    order.sort_unstable_by(|a, b| ids.get(*a).cmp(&ids.get(*b)));
+    let mut number = vec![0; cases.len()];
+    (0..).zip(&order).for_each(|(source, at)| number[*at] = source);
+    let mut frontier = Frontier {
+        settled: PersonSet::new(seeds.persons.len(), cases.iter().copied()),
+        ..Frontier::default()
+    };
+    for ((person, windows), source) in windows.into_iter().zip(number) {
+        frontier.push(person, source, join_windows(windows));
     }
-    frontier.persons.sort_unstable_by_key(|p| p.person);
-    let mut sources: Vec<SourceRef> = cases.into_iter().map(SourceRef::Person).collect();
+    let mut sources: Vec<SourceRef> = order.into_iter().map(|at| SourceRef::Person(cases[at])).collect();
 
-    if let Some(ids) = &seeds.window_ids {
+    if let Some(ids) = seeds.window_ids {
         let mut windows: Vec<u32> = seeds.places.iter().map(|(window, ..)| *window).collect();
-        windows.sort_unstable_by(|a, b| compare(ids, *a, *b));
+        windows.sort_unstable_by(|a, b| ids.ids().get(*a as usize).cmp(&ids.ids().get(*b as usize)));
         windows.dedup();
         let first = sources.len() as u32;
         let mut number = vec![0; ids.len()];
@@ -122,7 +231,7 @@ fn first_frontier(seeds: &Seeds, persons: &IdTable) -> (Frontier, Vec<SourceRef>
         frontier.places = join_places(spans);
         sources.extend(windows.into_iter().map(SourceRef::Window));
     }
-    (frontier, sources)
+    Ok((frontier, sources))
 }
 
 /// Spans of one window at one venue that overlap or touch count once, as those of a case do.
@@ -138,57 +247,40 @@ fn join_places(mut places: Vec<FrontierPlace>) -> Vec<FrontierPlace> {
     places
 }
 
-fn compare(ids: &IdTable, a: u32, b: u32) -> Ordering {
-    ids.ids().get(a as usize).cmp(&ids.ids().get(b as usize))
+/// Positions in `contacts` in the order of the persons' ids.
+fn in_id_order(contacts: &[(u32, Exposed)], persons: &Persons) -> Result<Vec<u32>> {
+    let keys: Vec<u32> = contacts.iter().map(|(person, _)| *person).collect();
+    let ids = persons.ids(&keys)?;
+    let mut order: Vec<u32> = (0..contacts.len() as u32).collect();
+    order.par_sort_unstable_by(|a, b| ids.get(*a as usize).cmp(&ids.get(*b as usize)));
+    Ok(order)
 }
 
-/// Positions in `ring.contacts` in the order of the persons' ids.
-fn in_id_order(ring: &Ring, persons: &IdTable) -> Vec<usize> {
-    use rayon::prelude::*;
-    let mut order: Vec<usize> = (0..ring.contacts.len()).collect();
-    order.par_sort_unstable_by(|a, b| compare(persons, ring.contacts[*a].0, ring.contacts[*b].0));
-    order
-}
-
-/// The best exposure of a contact, from its sums.
-fn best_exposure((contact, exposed): &(u32, super::Exposed)) -> Exposure {
-    let best = &exposed.best;
-    Exposure {
-        contact: *contact,
-        source: best.source,
-        from: best.from,
-        until: best.from + best.overlap_s,
-        venue: best.venue,
-        observed_s: best.observed_s,
-    }
-}
-
-/// Sorts by contact id, start, source id, venue id, end.
+/// The exposures, sorted by contact, with their contacts in the given order of positions, and each contact's by start,
+/// source id, venue id, end.
 fn sort_edges(
-    edges: &mut [Exposure],
-    by_id: &[usize],
-    contacts: &[(u32, super::Exposed)],
+    exposures: &[Exposure],
+    order: Option<&[u32]>,
+    contacts: usize,
     rule: &ContactRule,
-) {
-    use rayon::prelude::*;
-    let mut place = vec![0u32; contacts.len()];
-    (0..).zip(by_id).for_each(|(rank, at)| place[*at] = rank);
-    let rank = |person: u32| {
-        let at = contacts.binary_search_by_key(&person, |c| c.0).expect("an edge leads to a contact");
-        place[at]
+) -> Vec<Exposure> {
+    let runs: Vec<&[Exposure]> = exposures.chunk_by(|a, b| a.contact == b.contact).collect();
+    assert!(runs.len() == contacts, "every contact has exposures, and they all lead to contacts");
+    let sorted = |run: &[Exposure]| {
+        let mut run = run.to_vec();
+        run.sort_unstable_by_key(|e| (e.from, e.source, rule.venue_ranks[e.venue as usize], e.until));
+        run
     };
-    edges.par_sort_by_cached_key(|e| {
-        (rank(e.contact), e.from, e.source, rule.venue_ranks[e.venue as usize], e.until)
-    });
+    let in_order = (0..runs.len()).into_par_iter().with_min_len(1_024);
+    let runs = in_order.flat_map_iter(|at| sorted(runs[order.map_or(at, |order| order[at] as usize)]));
+    runs.collect()
 }
 
-/// Counts the distinct sources of each contact; `exposures` are sorted by contact and source.
-fn count(contacts: &mut [TracedPerson], exposures: &[Exposure]) {
-    for contact in contacts {
-        let from = exposures.partition_point(|e| e.contact < contact.person);
-        let own = exposures[from..].iter().take_while(|e| e.contact == contact.person);
-        let mut sources: Vec<u32> = own.map(|e| e.source).collect();
-        sources.dedup();
-        contact.sources = Some(sources.len() as u32);
-    }
+/// How many distinct sources a contact has, from exposures sorted by contact and source.
+fn count_sources(person: u32, exposures: &[Exposure]) -> u32 {
+    let from = exposures.partition_point(|e| e.contact < person);
+    let own = exposures[from..].iter().take_while(|e| e.contact == person);
+    let mut sources: Vec<u32> = own.map(|e| e.source).collect();
+    sources.dedup();
+    sources.len() as u32
 }

@@ -3,11 +3,13 @@
 pub mod expand;
 pub mod reduce;
 pub mod runner;
+mod sources;
 
+use crate::ids::PersonSet;
 use crate::time::Second;
 
-pub use expand::{Seeds, expand};
-pub use runner::{LocalRunner, Runner};
+pub use expand::{Part, PartEdges, Plan, Seeds, Sink, expand};
+pub use runner::{Find, LocalRunner, Runner};
 
 /// Whoever or whatever exposes people in one ring.
 ///
@@ -15,23 +17,18 @@ pub use runner::{LocalRunner, Runner};
 /// the smallest id.
 #[derive(Clone, Debug, Default)]
 pub struct Frontier {
-    /// Persons that are sources, by key, each with the windows in which it counts.
-    pub persons: Vec<FrontierPerson>,
+    /// Keys of the persons that are sources, sorted.
+    pub persons: Vec<u32>,
+    /// The number of each among the frontier's sources.
+    pub sources: Vec<u32>,
+    /// Disjoint windows `[from, until)` in which they count, those of one person together and in order.
+    pub windows: Vec<(Second, Second)>,
+    /// Where in `windows` each person's end.
+    pub window_ends: Vec<u32>,
     /// Places that are sources by themselves.
     pub places: Vec<FrontierPlace>,
-    /// By person key: whether the person is in a lower ring, and so no contact of this one.
-    pub settled: fixedbitset::FixedBitSet,
-}
-
-/// A person of the frontier.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FrontierPerson {
-    /// Person key.
-    pub person: u32,
-    /// Number among the frontier's sources.
-    pub source: u32,
-    /// Disjoint windows `[from, until)`, in order.
-    pub windows: Vec<(Second, Second)>,
+    /// Persons in this ring or a lower one: the sources themselves, and whoever else is no contact of this ring.
+    pub settled: PersonSet,
 }
 
 /// A place of the frontier: an exposure site while it was one.
@@ -48,10 +45,18 @@ pub struct FrontierPlace {
 }
 
 impl Frontier {
-    /// The person of the frontier with that key.
-    pub fn person(&self, key: u32) -> Option<&FrontierPerson> {
-        let at = self.persons.binary_search_by_key(&key, |p| p.person).ok()?;
-        Some(&self.persons[at])
+    /// Adds a person, whose key is greater than those before.
+    pub fn push(&mut self, person: u32, source: u32, windows: impl IntoIterator<Item = (Second, Second)>) {
+        self.persons.push(person);
+        self.sources.push(source);
+        self.windows.extend(windows);
+        self.window_ends.push(self.windows.len() as u32);
+    }
+
+    /// The windows of the person at a place of `persons`.
+    pub fn windows_of(&self, at: usize) -> &[(Second, Second)] {
+        let from = if at == 0 { 0 } else { self.window_ends[at - 1] };
+        &self.windows[from as usize..self.window_ends[at] as usize]
     }
 }
 
@@ -100,8 +105,6 @@ pub struct Best {
     pub source: u32,
     /// Its venue.
     pub venue: u32,
-    /// The venue's place in the order of venue ids.
-    pub venue_rank: u32,
     /// Seconds of it in which both were observed.
     pub observed_s: u32,
 }
@@ -109,8 +112,8 @@ pub struct Best {
 /// The contacts of one ring, by person key, and the exposures asked for, sorted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ring {
-    /// Person key and sums.
-    pub contacts: Vec<(u32, Exposed)>,
+    /// Person key and sums, in parts one after the other.
+    pub contacts: Vec<Vec<(u32, Exposed)>>,
     /// All exposures, if they were to be kept.
     pub exposures: Vec<Exposure>,
 }
@@ -137,6 +140,22 @@ pub struct TracedPerson {
     pub best_source: SourceRef,
     /// Distinct sources, if they were to be counted.
     pub sources: Option<u32>,
+}
+
+impl TracedPerson {
+    /// The edge that explains the contact: its best exposure.
+    pub fn best_edge(&self) -> Edge {
+        let best = &self.exposed.best;
+        let exposure = Exposure {
+            contact: self.person,
+            source: best.source,
+            from: best.from,
+            until: best.from + best.overlap_s,
+            venue: best.venue,
+            observed_s: best.observed_s,
+        };
+        Edge { source: self.best_source, ring: self.ring, exposure }
+    }
 }
 
 /// An edge of the traced graph.

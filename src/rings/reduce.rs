@@ -1,20 +1,24 @@
 //! Exposures into sums per contact: integers, associative and commutative, so any order gives the same.
 
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
 use rayon::prelude::*;
 
 use super::{Best, Exposed, Exposure};
 use crate::contacts::{ContactRule, cumulative};
 
 impl Best {
-    /// Smaller is better: longest, then earliest, then smallest source, then smallest venue id.
-    fn rank(&self) -> (std::cmp::Reverse<u32>, u32, u32, u32) {
-        (std::cmp::Reverse(self.overlap_s), self.from, self.source, self.venue_rank)
+    /// Smaller is better: longest, then earliest, then smallest source, then smallest venue id, then most observed.
+    fn rank(&self, venue_ranks: &[u32]) -> impl Ord + use<> {
+        let most = std::cmp::Reverse(self.observed_s);
+        (std::cmp::Reverse(self.overlap_s), self.from, self.source, venue_ranks[self.venue as usize], most)
     }
 }
 
 impl Exposed {
     /// The sums of one exposure.
-    pub fn one(exposure: &Exposure, venue_rank: u32) -> Exposed {
+    pub fn one(exposure: &Exposure) -> Exposed {
         let overlap_s = exposure.until - exposure.from;
         Exposed {
             first_exposed_at: exposure.from,
@@ -27,42 +31,176 @@ impl Exposed {
                 overlap_s,
                 source: exposure.source,
                 venue: exposure.venue,
-                venue_rank,
                 observed_s: exposure.observed_s,
             },
         }
     }
 
     /// The sums of both.
-    pub fn add(&mut self, other: &Exposed) {
+    pub fn add(&mut self, other: &Exposed, venue_ranks: &[u32]) {
         self.first_exposed_at = self.first_exposed_at.min(other.first_exposed_at);
         self.last_exposed_at = self.last_exposed_at.max(other.last_exposed_at);
         self.overlap_s += other.overlap_s;
         self.observed_overlap_s += other.observed_overlap_s;
         self.exposures = self.exposures.saturating_add(other.exposures);
-        if other.best.rank() < self.best.rank() {
-            self.best = other.best;
+        let (best, other) = (&self.best, &other.best);
+        let longer = other.overlap_s > best.overlap_s;
+        if longer || (other.overlap_s == best.overlap_s && other.rank(venue_ranks) < best.rank(venue_ranks)) {
+            self.best = *other;
         }
     }
 }
 
+/// Sums of one contact.
+type Sum = (u32, Exposed);
+
+/// Fewest persons a chunk of [`Sums`] holds: their sums stay in a core's cache while they are added to.
+const CHUNK_BITS_MIN: u32 = 14;
+/// Most chunks: each worker fills one list a chunk.
+const CHUNKS_MAX: usize = 512;
+/// A chunk with this share of its persons in its list becomes a table of all of them.
+const DENSE_SHARE: usize = 8;
+
+/// Sums of the persons in a range of keys, made by several workers at once.
+///
+/// Persons are split into chunks by key. A worker collects sums by chunk and adds them now and then, so that a chunk is
+/// in cache while it grows, however many persons there are. A chunk costs memory only as far as persons in it are met.
+pub struct Sums<'a> {
+    first: u32,
+    bits: u32,
+    chunks: Vec<Mutex<Chunk>>,
+    venue_ranks: &'a [u32],
+}
+
+enum Chunk {
+    /// Sums in the order they came, several a person.
+    Few(Vec<Sum>),
+    /// By person; those without exposures are not met.
+    All(Vec<Exposed>),
+}
+
+const NOT_MET: Exposed = Exposed {
+    first_exposed_at: 0,
+    last_exposed_at: 0,
+    overlap_s: 0,
+    observed_overlap_s: 0,
+    exposures: 0,
+    best: Best { from: 0, overlap_s: 0, source: 0, venue: 0, observed_s: 0 },
+};
+
+impl<'a> Sums<'a> {
+    /// No sums yet.
+    pub fn new(persons: Range<u32>, venue_ranks: &'a [u32]) -> Sums<'a> {
+        let mut bits = CHUNK_BITS_MIN;
+        while persons.len() >> bits >= CHUNKS_MAX {
+            bits += 1;
+        }
+        let chunks = (0..=persons.len() >> bits).map(|_| Mutex::new(Chunk::Few(Vec::new()))).collect();
+        Sums { first: persons.start, bits, chunks, venue_ranks }
+    }
+
+    /// Bytes that sums of so many persons can take.
+    pub fn bytes_for(persons: u64) -> u64 {
+        persons * size_of::<Exposed>() as u64
+    }
+
+    /// A worker's own lists.
+    pub fn collector(&self) -> Collector {
+        Collector { lists: vec![Vec::new(); self.chunks.len()], collected: 0 }
+    }
+
+    /// Adds a worker's sums.
+    pub fn take_over(&self, collector: &mut Collector) {
+        collector.collected = 0;
+        for (at, (list, chunk)) in collector.lists.iter_mut().zip(&self.chunks).enumerate() {
+            if !list.is_empty() {
+                let first = self.first + ((at as u32) << self.bits);
+                let mut chunk = chunk.lock().unwrap_or_else(PoisonError::into_inner);
+                chunk.add(list, first, 1 << self.bits, self.venue_ranks);
+                list.clear();
+            }
+        }
+    }
+
+    /// One entry a person, by key, in parts one after the other.
+    pub fn finish(self) -> Vec<Vec<Sum>> {
+        let Sums { first, bits, chunks, venue_ranks } = self;
+        let finish = |(at, chunk): (usize, Mutex<Chunk>)| {
+            let first = first + ((at as u32) << bits);
+            match chunk.into_inner().unwrap_or_else(PoisonError::into_inner) {
+                Chunk::Few(list) => by_person(list, venue_ranks),
+                Chunk::All(sums) => (first..).zip(sums).filter(|(_, sum)| sum.exposures > 0).collect(),
+            }
+        };
+        chunks.into_par_iter().enumerate().map(finish).filter(|part| !part.is_empty()).collect()
+    }
+}
+
+impl Chunk {
+    fn add(&mut self, sums: &[Sum], first: u32, persons: usize, venue_ranks: &[u32]) {
+        if let Chunk::Few(list) = self {
+            if (list.len() + sums.len()) * DENSE_SHARE < persons {
+                list.extend_from_slice(sums);
+                return;
+            }
+            let list = std::mem::take(list);
+            *self = Chunk::All(vec![NOT_MET; persons]);
+            self.add(&list, first, persons, venue_ranks);
+        }
+        let Chunk::All(all) = self else { return };
+        for (person, exposed) in sums {
+            let sum = &mut all[(*person - first) as usize];
+            if sum.exposures == 0 {
+                *sum = *exposed;
+            } else {
+                sum.add(exposed, venue_ranks);
+            }
+        }
+    }
+}
+
+/// One worker's sums by chunk, not yet added to the others'.
+pub struct Collector {
+    lists: Vec<Vec<Sum>>,
+    /// How many sums it holds.
+    pub collected: usize,
+}
+
+impl Collector {
+    /// Adds one visit's sums; `sums` are those the collector is of.
+    #[inline]
+    pub fn push(&mut self, sums: &Sums<'_>, person: u32, exposed: Exposed) {
+        self.lists[((person - sums.first) >> sums.bits) as usize].push((person, exposed));
+        self.collected += 1;
+    }
+}
+
 /// One entry a person, sorted by key, from partial sums in any order.
-pub fn by_person(mut partial: Vec<(u32, Exposed)>) -> Vec<(u32, Exposed)> {
-    partial.par_sort_unstable_by_key(|(person, _)| *person);
+pub fn by_person(mut partial: Vec<Sum>, venue_ranks: &[u32]) -> Vec<Sum> {
+    partial.sort_unstable_by_key(|(person, _)| *person);
     partial.dedup_by(|next, kept| {
         let same = next.0 == kept.0;
         if same {
-            kept.1.add(&next.1);
+            kept.1.add(&next.1, venue_ranks);
         }
         same
     });
     partial
 }
 
-/// The exposures of pairs that count under the cumulative rule, sorted, and their sums.
-pub fn cumulative(mut exposures: Vec<Exposure>, rule: &ContactRule) -> (Vec<(u32, Exposed)>, Vec<Exposure>) {
-    let Some(adding_up) = rule.cumulative else { return (Vec::new(), exposures) };
-    exposures.par_sort_unstable();
+/// One entry a contact, by key, from sorted exposures.
+pub fn of_exposures(exposures: &[Exposure], venue_ranks: &[u32]) -> Vec<Sum> {
+    let one = |contact: &[Exposure]| {
+        let mut sum = Exposed::one(&contact[0]);
+        contact[1..].iter().for_each(|exposure| sum.add(&Exposed::one(exposure), venue_ranks));
+        (contact[0].contact, sum)
+    };
+    exposures.chunk_by(|a, b| a.contact == b.contact).map(one).collect()
+}
+
+/// Those of the sorted exposures whose pairs count under the cumulative rule.
+pub fn cumulative(exposures: Vec<Exposure>, rule: &ContactRule) -> Vec<Exposure> {
+    let Some(adding_up) = rule.cumulative else { return exposures };
     let mut kept = Vec::new();
     for pair in exposures.chunk_by(|a, b| (a.contact, a.source) == (b.contact, b.source)) {
         let spans: Vec<_> = pair.iter().map(|e| (e.from, e.until)).collect();
@@ -70,6 +208,5 @@ pub fn cumulative(mut exposures: Vec<Exposure>, rule: &ContactRule) -> (Vec<(u32
             kept.extend_from_slice(pair);
         }
     }
-    let sum = |e: &Exposure| (e.contact, Exposed::one(e, rule.venue_ranks[e.venue as usize]));
-    (by_person(kept.iter().map(sum).collect()), kept)
+    kept
 }

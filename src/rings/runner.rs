@@ -1,19 +1,35 @@
-//! Where the kernel runs: here, over the days of a store on every core.
+//! Where the kernel runs: here, over ranges of venues on every core.
+//!
+//! ```text
+//!                 few sources                                many sources
+//! sources   looked up person by person            found on the way, in one pass over the venues
+//! contacts  at the venues and times of sources    at the venues that turned out to have sources
+//!                        \___ venue by venue: kernel ___/
+//!                                     |
+//!                          sums or exposures a contact
+//! ```
+
+use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
-use super::{Exposed, Exposure, Frontier, Ring, reduce};
+use super::sources::{self, Reach, VenueSpan};
+use super::reduce::{self, Collector, Sums};
+use super::{Best, Exposed, Exposure, Frontier, Ring};
 use crate::contacts::ContactRule;
 use crate::contacts::overlap::{SourceSpan, VenueVisits, sweep};
+use crate::contacts::sums::{Scratch, VisitSum, Wanted, add_up};
 use crate::error::Result;
-use crate::ids::NO_KEY;
-use crate::store::VisitSource;
+use crate::ids::Places;
+use crate::store::{Keys, Stay, Times, VisitSource};
 
 /// Finds the contacts of one ring. An implementor chooses where the kernel runs, never what it computes: equal
 /// arguments, equal contacts.
 pub trait Runner: Sync {
-    /// The persons not settled who have an exposure to the frontier, by key, with their sums; and, if
-    /// `keep_exposures`, every exposure, sorted.
+    /// The persons with keys in `persons`, not settled, who have an exposure to the frontier, by key, with their sums;
+    /// and, if `keep_exposures`, every exposure, sorted.
     ///
     /// # Errors
     /// Those of reading the visits.
@@ -22,12 +38,45 @@ pub trait Runner: Sync {
         visits: &dyn VisitSource,
         frontier: &Frontier,
         rule: &ContactRule,
+        persons: Range<u32>,
         keep_exposures: bool,
     ) -> Result<Ring>;
 }
 
-/// Runs on this machine, a day of the store at a time on each core.
-pub struct LocalRunner;
+/// How the visits of sources are found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Find {
+    /// Whichever reads less.
+    #[default]
+    ByCost,
+    /// Person by person.
+    LookUp,
+    /// In one pass over all venues.
+    Scan,
+}
+
+/// Runs on this machine, ranges of venues on each core.
+#[derive(Clone, Copy, Debug)]
+pub struct LocalRunner {
+    /// How sources are found; anything but by cost is for tests.
+    pub find: Find,
+    /// Visits a range of venues should hold: their columns stay in a core's cache.
+    pub range_visits: usize,
+    /// Sums each worker collects before it adds them to the others'.
+    pub collected_max: usize,
+}
+
+impl Default for LocalRunner {
+    fn default() -> Self {
+        LocalRunner { find: Find::ByCost, range_visits: 1 << 18, collected_max: 1 << 22 }
+    }
+}
+
+/// Looking persons up reads pages here and there; up to this share of all rows it still beats reading everything.
+const LOOKED_UP_SHARE: u64 = 2;
+
+/// Source spans that make one piece of work, where sources are known before.
+const SPANS_A_PIECE: usize = 64;
 
 impl Runner for LocalRunner {
     fn ring(
@@ -35,151 +84,336 @@ impl Runner for LocalRunner {
         visits: &dyn VisitSource,
         frontier: &Frontier,
         rule: &ContactRule,
+        persons: Range<u32>,
         keep_exposures: bool,
     ) -> Result<Ring> {
-        let spans = source_spans(visits, frontier, rule)?;
+        debug_assert!(frontier.persons.iter().all(|p| frontier.settled.contains(*p)), "sources are settled");
         let collect = keep_exposures || rule.cumulative.is_some();
-        let days: Result<Vec<Day>> = (0..visits.days().len())
-            .into_par_iter()
-            .map(|at| exposed_on(visits, at, &spans, frontier, rule, collect))
-            .collect();
-        let (mut sums, mut exposures) = (Vec::new(), Vec::new());
-        for day in days? {
-            sums.extend(day.sums);
-            exposures.extend(day.exposures);
-        }
-        let contacts = if rule.cumulative.is_some() {
-            let (contacts, kept) = reduce::cumulative(exposures, rule);
-            exposures = if keep_exposures { kept } else { Vec::new() };
-            contacts
+        let job = Job { visits, frontier, rule, persons: persons.clone(), collect };
+        let sums = Sums::new(persons, &rule.venue_ranks);
+        let exposures = if self.looks_up(visits, frontier, rule) {
+            let mut spans = sources::look_up(visits, frontier, rule)?;
+            spans.extend(sources::places(frontier));
+            spans.par_sort_unstable_by_key(|(venue, span)| (*venue, span.order()));
+            let at_venues: Vec<&[VenueSpan]> = spans.chunk_by(|a, b| a.0 == b.0).collect();
+            let pieces = pieces_of(&at_venues);
+            self.work(&sums, pieces.len(), |at, worker| {
+                pieces[at].iter().try_for_each(|spans| worker.meet_at(&job, spans))
+            })?
         } else {
-            reduce::by_person(sums)
+            let members = Places::new(&frontier.persons);
+            let rows: u64 = visits.days().iter().map(|day| day.rows).sum();
+            let ranges = visits.venue_ranges((rows as usize / self.range_visits).max(1))?;
+            self.work(&sums, ranges.len(), |at, worker| worker.meet_in(&job, &members, ranges[at].clone()))?
         };
+        if !collect {
+            return Ok(Ring { contacts: sums.finish(), exposures });
+        }
+        let mut exposures = exposures;
         exposures.par_sort_unstable();
-        Ok(Ring { contacts, exposures })
+        let exposures = reduce::cumulative(exposures, rule);
+        let contacts = vec![reduce::of_exposures(&exposures, &rule.venue_ranks)];
+        Ok(Ring { contacts, exposures: if keep_exposures { exposures } else { Vec::new() } })
     }
 }
 
-/// A source's span with its venue.
-type VenueSpan = (u32, SourceSpan);
-
-/// The first merge: the frontier's own visits, cut to their windows, and its places; sorted by venue and start.
-fn source_spans(visits: &dyn VisitSource, frontier: &Frontier, rule: &ContactRule) -> Result<Vec<VenueSpan>> {
-    let earliest = frontier.persons.iter().flat_map(|p| &p.windows).map(|w| w.0).min();
-    let latest = frontier.persons.iter().flat_map(|p| &p.windows).map(|w| w.1).max();
-    let linger_max = rule.thresholds.iter().map(|t| t.linger_s).max().unwrap_or(0);
-    let spans_of_day = |at: usize| -> Result<Vec<VenueSpan>> {
-        let (Some(earliest), Some(latest)) = (earliest, latest) else { return Ok(Vec::new()) };
-        if !visits.days()[at].overlaps(earliest.saturating_sub(linger_max), latest) {
-            return Ok(Vec::new());
+/// Spans by venue, several venues a piece.
+fn pieces_of<'a>(at_venues: &'a [&'a [VenueSpan]]) -> Vec<&'a [&'a [VenueSpan]]> {
+    let mut pieces = Vec::new();
+    let (mut from, mut spans) = (0, 0);
+    for (at, here) in at_venues.iter().enumerate() {
+        spans += here.len();
+        if spans >= SPANS_A_PIECE || at + 1 == at_venues.len() {
+            pieces.push(&at_venues[from..=at]);
+            (from, spans) = (at + 1, 0);
         }
-        let visits = visits.by_person(at)?;
-        let mut spans = Vec::new();
-        let mut row = 0;
-        for person in visits.person.chunk_by(|a, b| a == b) {
-            if let Some(source) = frontier.person(person[0]) {
-                for row in row..row + person.len() {
-                    let visit = visits.get(row);
-                    let until = visit.left.saturating_add(rule.linger_s(visit.venue));
-                    for window in &source.windows {
-                        let (from, until) = (visit.arrived.max(window.0), until.min(window.1));
-                        if from < until {
-                            let seen_until = visit.seen_until;
-                            let (source, person) = (source.source, visit.person);
-                            spans.push((visit.venue, SourceSpan { from, until, seen_until, source, person }));
-                        }
-                    }
+    }
+    pieces
+}
+
+impl LocalRunner {
+    /// Whether finding the sources person by person reads less than a pass over everything.
+    fn looks_up(&self, visits: &dyn VisitSource, frontier: &Frontier, rule: &ContactRule) -> bool {
+        let Some(reach) = Reach::of_persons(frontier, rule) else { return true };
+        let days = (0..visits.days().len()).filter(|day| visits.days()[*day].overlaps(reach.from, reach.until));
+        let looked_up = days.map(|day| visits.rows_of_persons(day, frontier.persons.len())).sum::<Option<u64>>();
+        let all: u64 = visits.days().iter().map(|day| day.rows).sum();
+        match self.find {
+            Find::ByCost => looked_up.is_some_and(|rows| rows <= all / LOOKED_UP_SHARE),
+            Find::LookUp => true,
+            Find::Scan => false,
+        }
+    }
+
+    /// Does the pieces of work on every thread; the exposures they collect, in any order.
+    fn work(
+        &self,
+        sums: &Sums<'_>,
+        pieces: usize,
+        piece: impl Fn(usize, &mut Worker<'_>) -> Result<()> + Sync,
+    ) -> Result<Vec<Exposure>> {
+        let next = AtomicUsize::new(0);
+        let exposures = Mutex::new(Ok(Vec::new()));
+        let run = || {
+            let mut worker = Worker::new(sums);
+            let result = loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                if at >= pieces {
+                    break Ok(());
+                }
+                if let Err(error) = piece(at, &mut worker) {
+                    // The others need not go on.
+                    next.store(pieces, Ordering::Relaxed);
+                    break Err(error);
+                }
+                if worker.collector.collected >= self.collected_max {
+                    sums.take_over(&mut worker.collector);
+                }
+            };
+            sums.take_over(&mut worker.collector);
+            let mut all = exposures.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            match (&mut *all, result) {
+                (Ok(all), Ok(())) => all.append(&mut worker.exposures),
+                (Ok(_), Err(error)) => *all = Err(error),
+                (Err(_), _) => {}
+            }
+        };
+        let workers = rayon::current_num_threads().min(pieces);
+        rayon::scope(|scope| (0..workers).for_each(|_| scope.spawn(|_| run())));
+        exposures.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// What a ring is to find.
+struct Job<'a> {
+    visits: &'a dyn VisitSource,
+    frontier: &'a Frontier,
+    rule: &'a ContactRule,
+    persons: Range<u32>,
+    collect: bool,
+}
+
+/// One thread's part of the work, with room kept from piece to piece.
+struct Worker<'a> {
+    sums: &'a Sums<'a>,
+    collector: Collector,
+    exposures: Vec<Exposure>,
+    spans: Vec<SourceSpan>,
+    scratch: Scratch,
+    visit_sums: Vec<VisitSum>,
+}
+
+/// Some rows of a day with their times.
+struct Block<'a> {
+    rows: Range<usize>,
+    times: Times<'a>,
+}
+
+impl<'a> Worker<'a> {
+    fn new(sums: &'a Sums<'a>) -> Self {
+        Worker {
+            sums,
+            collector: sums.collector(),
+            exposures: Vec::new(),
+            spans: Vec::new(),
+            scratch: Scratch::default(),
+            visit_sums: Vec::new(),
+        }
+    }
+
+    /// Meets known sources at one venue.
+    fn meet_at(&mut self, job: &Job<'_>, spans: &[VenueSpan]) -> Result<()> {
+        let venue = spans[0].0;
+        if job.rule.needed_s(venue).is_none() {
+            return Ok(());
+        }
+        for day in 0..job.visits.days().len() {
+            let extent = job.visits.days()[day];
+            let today = spans.iter().filter(|(_, span)| extent.overlaps(span.from, span.until));
+            let (mut from, mut until) = (u32::MAX, 0);
+            for (_, span) in today {
+                (from, until) = (from.min(span.from), until.max(span.until));
+            }
+            if from >= until {
+                continue;
+            }
+            let rows = job.visits.rows_meeting(day, venue, from, until)?;
+            if rows.is_empty() {
+                continue;
+            }
+            let keys = job.visits.keys(day, rows.clone())?;
+            let start = keys.venue.partition_point(|v| *v < venue);
+            let end = keys.venue.partition_point(|v| *v <= venue);
+            if start < end {
+                let times = job.visits.times(day, rows.clone())?;
+                self.meet(job, day, spans, start..end, &keys, &Block { rows: 0..rows.len(), times });
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds the sources at a range of venues and meets them.
+    fn meet_in(&mut self, job: &Job<'_>, members: &Places, venues: Range<u32>) -> Result<()> {
+        let days = job.visits.days().len();
+        let mut keys = Vec::with_capacity(days);
+        let mut sources = Vec::with_capacity(days);
+        let mut at_venues: Vec<u32> = Vec::new();
+        for day in 0..days {
+            let rows = job.visits.rows_at(day, venues.clone())?;
+            let read = job.visits.keys(day, rows.clone())?;
+            let inside = read.venue.partition_point(|v| *v < venues.start)
+                ..read.venue.partition_point(|v| *v < venues.end);
+            let own: Vec<usize> = inside.clone().filter(|row| members.contains(read.person[*row])).collect();
+            at_venues.extend(own.iter().map(|row| read.venue[*row]));
+            keys.push((rows.start, inside, read));
+            sources.push(own);
+        }
+        let mut spans: Vec<VenueSpan> =
+            sources::places(job.frontier).filter(|(venue, _)| venues.contains(venue)).collect();
+        at_venues.extend(spans.iter().map(|(venue, _)| *venue));
+        at_venues.sort_unstable();
+        at_venues.dedup();
+        at_venues.retain(|venue| job.rule.needed_s(*venue).is_some());
+        let mut blocks = Vec::with_capacity(days);
+        for (day, (first, inside, read)) in keys.iter().enumerate() {
+            let mut of_day: Vec<Block<'_>> = Vec::new();
+            for rows in runs_of(&read.venue, inside.clone(), &at_venues) {
+                let times = job.visits.times(day, first + rows.start..first + rows.end)?;
+                of_day.push(Block { rows, times });
+            }
+            let mut at = 0;
+            for row in &sources[day] {
+                while of_day.get(at).is_some_and(|block| block.rows.end <= *row) {
+                    at += 1;
+                }
+                // A source at a venue that does not count lies in no block.
+                let Some(block) = of_day.get(at).filter(|block| block.rows.contains(row)) else { continue };
+                let stay = block.stay(*row, read);
+                let place = members.place(stay.person).expect("a source");
+                sources::cut(stay, job.frontier, place, job.rule, |span| spans.push(span));
+            }
+            blocks.push(of_day);
+        }
+        sources::sort(&mut spans);
+        // By day: the block and the row reached.
+        let mut reached = vec![(0, 0); days];
+        for here in spans.chunk_by(|a, b| a.0 == b.0) {
+            let venue = here[0].0;
+            for (day, (_, _, read)) in keys.iter().enumerate() {
+                let (block, row) = &mut reached[day];
+                let of_day = &blocks[day];
+                while of_day.get(*block).is_some_and(|b| read.venue[b.rows.end - 1] < venue) {
+                    *block += 1;
+                }
+                let Some(found) = of_day.get(*block) else { continue };
+                let from = (*row).max(found.rows.start);
+                let start = from + read.venue[from..found.rows.end].partition_point(|v| *v < venue);
+                let end = start + read.venue[start..found.rows.end].partition_point(|v| *v == venue);
+                *row = end;
+                if start < end {
+                    self.meet(job, day, here, start..end, read, found);
                 }
             }
-            row += person.len();
         }
-        Ok(spans)
-    };
-    let by_day: Result<Vec<Vec<VenueSpan>>> =
-        (0..visits.days().len()).into_par_iter().map(spans_of_day).collect();
-    let mut spans = by_day?.concat();
-    spans.extend(frontier.places.iter().map(|place| {
-        // A place is itself as long as it says: what is inferred there is only how long the visitor stayed.
-        let span = SourceSpan {
-            from: place.from,
-            until: place.until,
-            seen_until: place.until,
-            source: place.source,
-            person: NO_KEY,
-        };
-        (place.venue, span)
-    }));
-    spans.par_sort_unstable();
-    Ok(spans)
-}
-
-/// What one day's visits add.
-struct Day {
-    sums: Vec<(u32, Exposed)>,
-    exposures: Vec<Exposure>,
-}
-
-/// The second merge: the sources' spans against everyone's visits of one day, venue by venue.
-fn exposed_on(
-    visits: &dyn VisitSource,
-    at: usize,
-    all_spans: &[VenueSpan],
-    frontier: &Frontier,
-    rule: &ContactRule,
-    collect: bool,
-) -> Result<Day> {
-    let mut day = Day { sums: Vec::new(), exposures: Vec::new() };
-    let extent = visits.days()[at];
-    let today: Vec<VenueSpan> =
-        all_spans.iter().filter(|(_, s)| extent.overlaps(s.from, s.until)).copied().collect();
-    if today.is_empty() {
-        return Ok(day);
+        Ok(())
     }
-    let visits = visits.by_venue(at)?;
-    let mut from = 0;
-    let mut at_venue: Vec<SourceSpan> = Vec::new();
-    let mut touched: Vec<Option<Exposed>> = Vec::new();
-    for spans in today.chunk_by(|a, b| a.0 == b.0) {
+
+    /// Runs the kernel on one venue's visits of a day, which lie in `rows` of `keys` and within the block.
+    fn meet(
+        &mut self,
+        job: &Job<'_>,
+        day: usize,
+        spans: &[VenueSpan],
+        rows: Range<usize>,
+        keys: &Keys<'_>,
+        block: &Block<'_>,
+    ) {
         let venue = spans[0].0;
-        let Some(needed_s) = rule.needed_s(venue) else { continue };
-        from += visits.venue[from..].partition_point(|v| *v < venue);
-        let until = from + visits.venue[from..].partition_point(|v| *v == venue);
+        let Some(needed_s) = job.rule.needed_s(venue) else { return };
+        let times = rows.start - block.rows.start..rows.end - block.rows.start;
         let columns = VenueVisits {
-            person: &visits.person[from..until],
-            arrived: &visits.arrived[from..until],
-            left: &visits.left[from..until],
+            person: &keys.person[rows],
+            arrived: &block.times.arrived[times.clone()],
+            left: &block.times.left[times.clone()],
         };
-        at_venue.clear();
-        at_venue.extend(spans.iter().map(|(_, span)| *span));
-        touched.clear();
-        touched.resize(until - from, None);
-        let venue_rank = rule.venue_ranks[venue as usize];
-        sweep(&at_venue, columns, needed_s, |span, visit, lo, hi| {
-            let contact = columns.person[visit];
-            if frontier.settled.contains(contact as usize) {
-                return;
-            }
-            let seen_until = at_venue[span].seen_until.min(visits.seen_until[from + visit]).min(hi);
-            let exposure = Exposure {
-                contact,
-                source: at_venue[span].source,
-                from: lo,
-                until: hi,
-                venue,
-                observed_s: seen_until.saturating_sub(lo),
+        let seen_until = block.times.seen_until.as_ref().map(|seen| &seen[times]);
+        let (begin, end) = (columns.arrived[0], job.visits.days()[day].left_max);
+        self.spans.clear();
+        self.spans.extend(spans.iter().map(|(_, span)| *span).filter(|s| s.from < end && begin < s.until));
+        if self.spans.is_empty() {
+            return;
+        }
+        let wanted =
+            Wanted { settled: &job.frontier.settled, from: job.persons.start, until: job.persons.end };
+        if job.collect {
+            let (spans, exposures) = (&self.spans, &mut self.exposures);
+            sweep(spans, columns, needed_s, |span, visit, lo, hi| {
+                let contact = columns.person[visit];
+                if wanted.settled.contains(contact) || !job.persons.contains(&contact) {
+                    return;
+                }
+                let seen = seen_until.map_or(columns.left[visit], |seen| seen[visit]);
+                let seen = spans[span].seen_until.min(seen).min(hi);
+                let observed_s = seen.saturating_sub(lo);
+                let source = spans[span].source;
+                exposures.push(Exposure { contact, source, from: lo, until: hi, venue, observed_s });
+            });
+            return;
+        }
+        self.visit_sums.clear();
+        add_up(&self.spans, columns, seen_until, needed_s, wanted, &mut self.scratch, &mut self.visit_sums);
+        for sum in &self.visit_sums {
+            let exposed = Exposed {
+                first_exposed_at: sum.first,
+                last_exposed_at: sum.last,
+                overlap_s: sum.overlap_s,
+                observed_overlap_s: sum.observed_s,
+                exposures: sum.exposures,
+                best: Best {
+                    from: sum.best_from,
+                    overlap_s: sum.best_overlap_s,
+                    source: sum.best_source,
+                    venue,
+                    observed_s: sum.best_observed_s,
+                },
             };
-            if collect {
-                day.exposures.push(exposure);
-            }
-            let one = Exposed::one(&exposure, venue_rank);
-            match &mut touched[visit] {
-                Some(sum) => sum.add(&one),
-                empty => *empty = Some(one),
-            }
-        });
-        day.sums.extend(columns.person.iter().zip(&touched).filter_map(|(p, sum)| Some((*p, (*sum)?))));
-        from = until;
+            self.collector.push(self.sums, columns.person[sum.visit as usize], exposed);
+        }
     }
-    day.sums = reduce::by_person(std::mem::take(&mut day.sums));
-    Ok(day)
+}
+
+impl Block<'_> {
+    fn stay(&self, row: usize, keys: &Keys<'_>) -> Stay {
+        let at = row - self.rows.start;
+        let left = self.times.left[at];
+        Stay {
+            person: keys.person[row],
+            venue: keys.venue[row],
+            arrived: self.times.arrived[at],
+            left,
+            seen_until: self.times.seen_until.as_ref().map_or(left, |seen| seen[at]),
+        }
+    }
+}
+
+/// Rows between two wanted ones that are read rather than left out: about as many as make a page.
+const ROWS_BETWEEN: usize = 1_024;
+
+/// The rows of `inside` that hold the visits to some of the venues, in ranges that may hold others in between.
+fn runs_of(venue: &[u32], inside: Range<usize>, wanted: &[u32]) -> Vec<Range<usize>> {
+    let mut runs: Vec<Range<usize>> = Vec::new();
+    let mut row = inside.start;
+    for wanted in wanted {
+        let start = row + venue[row..inside.end].partition_point(|v| v < wanted);
+        let end = start + venue[start..inside.end].partition_point(|v| v == wanted);
+        row = end;
+        if start == end {
+            continue;
+        }
+        match runs.last_mut() {
+            Some(last) if start - last.end <= ROWS_BETWEEN => last.end = end,
+            _ => runs.push(start..end),
+        }
+    }
+    runs
 }

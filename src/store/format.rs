@@ -9,7 +9,8 @@ use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::file::properties::{WriterProperties, WriterVersion};
+use parquet::file::metadata::ParquetMetaData;
+use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder, WriterVersion};
 use parquet::schema::types::ColumnPath;
 
 use crate::error::{Error, Result};
@@ -17,32 +18,57 @@ use crate::ids::{Id, IdColumn, IdTable, IdType, NO_KEY};
 use crate::records::rejects::FileBalance;
 use crate::records::scans::{Direction, NOT_LEFT};
 use crate::records::venues::VenueFacts;
-use crate::store::Venues;
+use crate::store::{Venues, pages};
+use crate::time::Second;
 use crate::visits::{EndSource, Scan, Scans, Visit, Visits};
 
-/// Rows a page: a person or a venue is found by reading one page of a few kilobytes.
-const PAGE_ROWS: usize = 8_192;
-/// Rows a row group.
-const GROUP_ROWS: usize = 1 << 20;
+/// How rows are put into pages and row groups.
+#[derive(Clone, Copy, Debug)]
+pub struct Layout {
+    /// Rows a page.
+    pub page_rows: usize,
+    /// Pages a row group.
+    pub group_pages: usize,
+}
+
+impl Layout {
+    /// Of visits and person ids. A person's day is found by decoding one page, a microsecond a column; with pages half as
+    /// long the index, which is searched in memory, would be twice as large.
+    pub const LOOKED_UP: Layout = Layout { page_rows: 1_024, group_pages: 1_024 };
+    /// Of what is only ever read whole.
+    pub const WHOLE: Layout = Layout { page_rows: 8_192, group_pages: 128 };
+}
 
 /// Writer settings that give the same bytes for the same rows on every machine.
-pub fn properties() -> parquet::file::properties::WriterPropertiesBuilder {
+pub fn properties(layout: Layout) -> WriterPropertiesBuilder {
     WriterProperties::builder()
         .set_created_by("ringtrace".into())
         .set_writer_version(WriterVersion::PARQUET_2_0)
-        .set_max_row_group_row_count(Some(GROUP_ROWS))
-        .set_data_page_row_count_limit(PAGE_ROWS)
-        .set_write_batch_size(PAGE_ROWS)
+        .set_max_row_group_row_count(Some(layout.page_rows * layout.group_pages))
+        .set_data_page_row_count_limit(layout.page_rows)
+        .set_write_batch_size(layout.page_rows)
+}
+
+/// A file of a store and its page index.
+pub struct Paged {
+    /// The Parquet file.
+    pub bytes: Vec<u8>,
+    /// Where its pages lie.
+    pub pages: Vec<u8>,
 }
 
 /// A table as the bytes of a Parquet file.
 pub fn to_bytes(batch: &RecordBatch, properties: WriterProperties) -> Result<Vec<u8>> {
+    Ok(encode(batch, properties)?.0)
+}
+
+fn encode(batch: &RecordBatch, properties: WriterProperties) -> Result<(Vec<u8>, ParquetMetaData)> {
     let failed = |e: parquet::errors::ParquetError| Error::integrity(format!("encoding a table: {e}"), "");
     let mut bytes = Vec::new();
     let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).map_err(failed)?;
     writer.write(batch).map_err(failed)?;
-    writer.close().map_err(failed)?;
-    Ok(bytes)
+    let metadata = writer.close().map_err(failed)?;
+    Ok((bytes, metadata))
 }
 
 /// The rows of a Parquet file of ours as one table, which has its columns also when it has no rows.
@@ -65,13 +91,16 @@ pub fn table_from_bytes(bytes: Vec<u8>, name: &str) -> Result<RecordBatch> {
 fn from_bytes(bytes: Vec<u8>, name: &str) -> Result<Vec<RecordBatch>> {
     let damaged = |e: &dyn std::fmt::Display| Error::damaged(name, e);
     let builder = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).map_err(|e| damaged(&e))?;
-    let reader = builder.with_batch_size(PAGE_ROWS * 8).build().map_err(|e| damaged(&e))?;
+    let reader = builder.with_batch_size(BATCH_ROWS).build().map_err(|e| damaged(&e))?;
     reader.map(|batch| batch.map_err(|e| damaged(&e))).collect()
 }
 
+/// Rows decoded at a time.
+const BATCH_ROWS: usize = 65_536;
+
 /// Dense integers: bit-packed differences, without a general compressor that would cost more to undo than it saves.
-fn dense(columns: &[&str]) -> WriterProperties {
-    let mut builder = properties().set_compression(Compression::UNCOMPRESSED);
+fn dense(columns: &[&str], layout: Layout) -> WriterProperties {
+    let mut builder = properties(layout).set_compression(Compression::UNCOMPRESSED);
     for column in columns {
         let path = ColumnPath::from(*column);
         builder = builder
@@ -105,20 +134,49 @@ fn column<'a, T: arrow::datatypes::ArrowPrimitiveType>(
         .ok_or_else(|| Error::damaged(file, format!("column {name} is not as written")))
 }
 
+/// The columns of visits that are read page by page, by their place in the file.
+pub const PAGED_COLUMNS: [&str; 5] = ["person_key", "venue_key", "arrived_at", "stay_s", "unseen_s"];
+
+/// What a copy of the visits is sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Person, then arrival.
+    Person,
+    /// Venue, then arrival.
+    Venue,
+}
+
+/// The order key of a visit of that person or venue: pages are looked up by it.
+pub fn order_key(key: u32, arrived: Second) -> u64 {
+    u64::from(key) << 32 | u64::from(arrived)
+}
+
 /// Visits as they are in `by_person` and `by_venue`.
-pub fn visits_to_bytes(visits: &Visits) -> Result<Vec<u8>> {
+///
+/// # Panics
+/// If they are not sorted so.
+pub fn visits_to_bytes(visits: &Visits, order: Order, layout: Layout) -> Result<Paged> {
     let difference =
         |until: &[u32], from: &[u32]| -> Vec<u32> { until.iter().zip(from).map(|(u, f)| u - f).collect() };
     let ends: Vec<u8> = visits.end_source.iter().map(|e| *e as u8).collect();
     let batch = table(vec![
-        ("person_key", numbers(&visits.person)),
-        ("venue_key", numbers(&visits.venue)),
-        ("arrived_at", numbers(&visits.arrived)),
-        ("stay_s", numbers(&difference(&visits.left, &visits.arrived))),
-        ("unseen_s", numbers(&difference(&visits.left, &visits.seen_until))),
+        (PAGED_COLUMNS[0], numbers(&visits.person)),
+        (PAGED_COLUMNS[1], numbers(&visits.venue)),
+        (PAGED_COLUMNS[2], numbers(&visits.arrived)),
+        (PAGED_COLUMNS[3], numbers(&difference(&visits.left, &visits.arrived))),
+        (PAGED_COLUMNS[4], numbers(&difference(&visits.left, &visits.seen_until))),
         ("end_source", Arc::new(UInt8Array::from(ends))),
     ]);
-    to_bytes(&batch, dense(&["person_key", "venue_key", "arrived_at", "stay_s"]))
+    let (bytes, metadata) = encode(&batch, dense(&PAGED_COLUMNS, layout))?;
+    let keys = if order == Order::Person { &visits.person } else { &visits.venue };
+    let key = |row: usize| order_key(keys[row], visits.arrived[row]);
+    assert!((1..visits.len()).all(|row| key(row - 1) <= key(row)), "visits are sorted");
+    let starts: Vec<u64> = (0..visits.len()).step_by(layout.page_rows).map(key).collect();
+    let bounds: Vec<u32> =
+        visits.left.chunks(layout.page_rows).map(|page| *page.iter().max().expect("a row")).collect();
+    let pages =
+        pages::index(&bytes, &metadata, layout.page_rows, PAGED_COLUMNS.len(), &starts, &bounds);
+    Ok(Paged { bytes, pages })
 }
 
 /// # Errors
@@ -153,7 +211,7 @@ pub fn scans_to_bytes(scans: &Scans) -> Result<Vec<u8>> {
         ("direction", Arc::new(UInt8Array::from(directions))),
         ("stay_s", numbers(&scans.left.iter().zip(&scans.at).map(stay).collect::<Vec<_>>())),
     ]);
-    to_bytes(&batch, dense(&["person_key", "scanned_at", "venue_key"]))
+    to_bytes(&batch, dense(&["person_key", "scanned_at", "venue_key"], Layout::WHOLE))
 }
 
 /// # Errors
@@ -177,15 +235,33 @@ pub fn scans_from_bytes(bytes: Vec<u8>, name: &str) -> Result<Scans> {
     Ok(scans)
 }
 
-/// The ids from `from` on, in key order.
-pub fn ids_to_bytes(ids: &IdColumn, name: &str, from: usize) -> Result<Vec<u8>> {
-    let batch = table(vec![(name, ids.to_arrow(from as u32..ids.len() as u32))]);
-    to_bytes(&batch, compressed())
+/// The ids of one ingest, sorted, in key order. Integers have a page index, whose starts are their tokens.
+///
+/// # Panics
+/// If they are not sorted.
+pub fn ids_to_bytes(ids: &IdColumn, name: &str, layout: Layout) -> Result<(Vec<u8>, Option<Vec<u8>>)> {
+    assert!(ids.is_sorted(), "new ids get their keys in order");
+    let batch = table(vec![(name, ids.to_arrow(0..ids.len() as u32))]);
+    if ids.kind() == IdType::Text {
+        let front_coded = compressed_builder(Layout::WHOLE)
+            .set_column_dictionary_enabled(ColumnPath::from(name), false)
+            .set_column_encoding(ColumnPath::from(name), Encoding::DELTA_BYTE_ARRAY);
+        return Ok((to_bytes(&batch, front_coded.build())?, None));
+    }
+    let (bytes, metadata) = encode(&batch, dense(&[name], layout))?;
+    let starts: Vec<u64> = ids.tokens().into_iter().step_by(layout.page_rows).collect();
+    let bounds = vec![0; starts.len()];
+    let pages = pages::index(&bytes, &metadata, layout.page_rows, 1, &starts, &bounds);
+    Ok((bytes, Some(pages)))
 }
 
 fn compressed() -> WriterProperties {
+    compressed_builder(Layout::WHOLE).build()
+}
+
+fn compressed_builder(layout: Layout) -> WriterPropertiesBuilder {
     let level = ZstdLevel::try_new(1).expect("zstd has level 1");
-    properties().set_compression(Compression::ZSTD(level)).build()
+    properties(layout).set_compression(Compression::ZSTD(level))
 }
 
 /// Appends the ids of a file to a column.

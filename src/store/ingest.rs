@@ -13,11 +13,11 @@ use crate::records::scans::{self, PERSONS, ScanRows, VENUES, VisitRows};
 use crate::records::venues::{self, VenueFacts, VenueRow};
 use crate::records::{self, FileRows, StampedFile};
 use crate::store::disk::DiskStore;
-use crate::store::format::{self, RejectRow};
-use crate::store::manifest::{DayFiles, FedWith, Manifest};
+use crate::store::format::{self, Layout, Order, RejectRow};
+use crate::store::manifest::{DataFile, DayFiles, FedWith, Manifest};
 use crate::store::memory::MemoryVisits;
 use crate::store::merge::{self, Changes, Existing, FromFile, Nothing};
-use crate::store::publish::{self, Lock, write_content};
+use crate::store::publish::{self, Lock, write_content, write_paged};
 use crate::store::{DayExtent, Venues, VisitSource, sort_by_venue};
 use crate::visits::{EndSource, Scan, Visit};
 
@@ -141,7 +141,7 @@ fn content_files(folder: &Path) -> Result<(Vec<std::path::PathBuf>, usize)> {
         let inside = if path.is_dir() { publish::list(&path)? } else { vec![path] };
         for file in inside {
             let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let stem = name.strip_suffix(".parquet").unwrap_or_default();
+            let stem = name.strip_suffix(".parquet").or(name.strip_suffix(".pages")).unwrap_or_default();
             if stem.len() == publish::CONTENT_NAME && stem.bytes().all(|b| b.is_ascii_hexdigit()) {
                 files.push(file);
             } else if !name.starts_with(publish::UNFINISHED) {
@@ -310,8 +310,9 @@ impl Keys {
         let mut venue_tables: Vec<&IdTable> = files.iter().map(|(_, ids)| &ids[VENUES]).collect();
         // The first ids decide what type ids have; a delivery without rows decides nothing. Venues go by the visits,
         // where the ids of a described venue can be text only because its table came as CSV.
-        let mut person_ids = match current.map(DiskStore::persons).filter(|ids| !ids.is_empty()) {
-            Some(known) => known.clone(),
+        let known = current.map(DiskStore::person_ids).transpose()?;
+        let mut person_ids = match known.filter(|ids| !ids.is_empty()) {
+            Some(known) => IdTable::from_column(known),
             None => IdTable::new(common_type(&persons).unwrap_or(IdType::Text)),
         };
         let mut venues = match current.map(DiskStore::venues).filter(|venues| !venues.ids.is_empty()) {
@@ -427,10 +428,12 @@ fn write(folder: &Path, feed: &Feed<'_>, current: Option<&DiskStore>, prepared: 
     next.person_id_type = persons.ids().kind();
     next.venue_id_type = venues.ids.ids().kind();
     next.directed = changes.directed || before.directed;
-    let known_persons = current.map_or(0, |c| c.persons().len());
+    let known_persons = current.map_or(0, |c| c.persons().with_visits());
     if known_persons < persons.len() {
-        let bytes = format::ids_to_bytes(persons.ids(), "person_id", known_persons)?;
-        next.persons.push(write_content(folder, "persons", (persons.len() - known_persons) as u64, &bytes)?);
+        let rows: Vec<u32> = (known_persons as u32..persons.len() as u32).collect();
+        let new = persons.ids().take(&rows);
+        let (bytes, pages) = format::ids_to_bytes(&new, "person_id", Layout::LOOKED_UP)?;
+        next.persons.push(write_paged(folder, "persons", new.len() as u64, &bytes, pages.as_deref())?);
     }
     let bytes = format::venues_to_bytes(&venues)?;
     next.venues = Some(write_content(folder, "venues", venues.ids.len() as u64, &bytes)?);
@@ -469,7 +472,7 @@ fn write(folder: &Path, feed: &Feed<'_>, current: Option<&DiskStore>, prepared: 
         return Ok(report);
     }
     next.version += 1;
-    next.previous = before.files().map(|f| f.path.clone()).collect();
+    next.previous = before.files().flat_map(DataFile::paths).collect();
     report.version = Some(next.version);
     let text = serde_json::to_string_pretty(&next).expect("a manifest is plain data");
     publish::write_file(&folder.join("manifest.json"), text.as_bytes())?;
@@ -492,10 +495,12 @@ fn write_day(folder: &Path, day: u32, changes: &Changes, before: Option<&DayFile
         (files.by_person, files.by_venue) = (None, None);
         if extent.is_some() {
             let rows = visits.len() as u64;
-            let bytes = format::visits_to_bytes(visits)?;
-            files.by_person = Some(write_content(folder, &place("by_person"), rows, &bytes)?);
-            let bytes = format::visits_to_bytes(&sort_by_venue(visits))?;
-            files.by_venue = Some(write_content(folder, &place("by_venue"), rows, &bytes)?);
+            let file = format::visits_to_bytes(visits, Order::Person, Layout::LOOKED_UP)?;
+            files.by_person =
+                Some(write_paged(folder, &place("by_person"), rows, &file.bytes, Some(&file.pages))?);
+            let file = format::visits_to_bytes(&sort_by_venue(visits), Order::Venue, Layout::LOOKED_UP)?;
+            files.by_venue =
+                Some(write_paged(folder, &place("by_venue"), rows, &file.bytes, Some(&file.pages))?);
         }
     }
     Ok(files)
@@ -503,11 +508,8 @@ fn write_day(folder: &Path, day: u32, changes: &Changes, before: Option<&DayFile
 
 /// Removes the store's own files that neither this version nor the one before uses.
 fn remove_orphans(folder: &Path, manifest: &Manifest) -> Result<()> {
-    let used: BTreeSet<&str> = manifest
-        .files()
-        .map(|f| f.path.as_str())
-        .chain(manifest.previous.iter().map(String::as_str))
-        .collect();
+    let used: BTreeSet<String> =
+        manifest.files().flat_map(DataFile::paths).chain(manifest.previous.iter().cloned()).collect();
     for copy in FOLDERS {
         for file in content_files(&folder.join(copy))?.0 {
             let name = file.strip_prefix(folder).unwrap_or(&file).to_string_lossy();

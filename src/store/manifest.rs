@@ -8,10 +8,11 @@ use crate::error::{Error, Result};
 use crate::ids::IdType;
 use crate::records::rejects::FileBalance;
 use crate::store::DayExtent;
+use crate::store::pages::index_path;
 use crate::time::{self, Second};
 
 /// The format this version of the program reads and writes.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// A published version of a store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,6 +78,17 @@ pub struct DataFile {
     pub bytes: u64,
     /// BLAKE3 of its bytes.
     pub blake3: String,
+    /// BLAKE3 of its page index, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pages_blake3: Option<String>,
+}
+
+impl DataFile {
+    /// Its path and that of its page index.
+    pub fn paths(&self) -> impl Iterator<Item = String> {
+        let index = self.pages_blake3.is_some().then(|| index_path(&self.path));
+        std::iter::once(self.path.clone()).chain(index)
+    }
 }
 
 /// The files of one day.
@@ -161,6 +173,7 @@ impl Manifest {
             Some(DayExtent {
                 day: *day,
                 visits: files.by_person.as_ref()?.rows,
+                rows: files.by_person.as_ref()?.rows,
                 arrived_min: files.arrived_min?,
                 left_max: files.left_max?,
             })

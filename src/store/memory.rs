@@ -1,40 +1,53 @@
 //! Visits held in memory for one trace, without a store.
 
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::ops::Range;
 
 use rayon::prelude::*;
 
 use crate::error::Result;
 use crate::ids::IdTable;
-use crate::store::{DayExtent, Venues, VisitSource, sort_by_venue};
+use crate::store::persons::Persons;
+use crate::store::{DayExtent, Keys, Stay, Times, Venues, VisitSource, sort_by_venue};
+use crate::time::Second;
 use crate::visits::Visits;
 
-/// Visits made from files and kept until the process ends.
+/// Visits made from files and kept until the process ends, in the order of venues only: persons are not looked up in
+/// them, because one pass over everything in memory takes less than sorting it once more would.
 pub struct MemoryVisits {
-    persons: IdTable,
+    persons: Persons,
     venues: Venues,
     days: Vec<DayExtent>,
-    by_person: Vec<Arc<Visits>>,
-    by_venue: Vec<Arc<Visits>>,
+    by_venue: Vec<Visits>,
 }
 
 impl MemoryVisits {
     /// Visits by day, each day sorted by person, with the tables their keys refer to.
     pub fn new(persons: IdTable, venues: Venues, visits: impl IntoIterator<Item = (u32, Visits)>) -> Self {
-        let (mut days, mut by_person) = (Vec::new(), Vec::new());
+        let by_person: Vec<(u32, Visits)> = visits.into_iter().collect();
+        let by_venue = by_person.into_par_iter().map(|(day, visits)| (day, sort_by_venue(&visits)));
+        MemoryVisits::sorted_by_venue(persons, venues, by_venue.collect::<Vec<_>>())
+    }
+
+    /// Visits by day, each day sorted by venue, arrival, person, with the tables their keys refer to.
+    pub fn sorted_by_venue(
+        persons: IdTable,
+        venues: Venues,
+        visits: impl IntoIterator<Item = (u32, Visits)>,
+    ) -> Self {
+        let (mut days, mut by_venue) = (Vec::new(), Vec::new());
         for (day, visits) in visits {
             if let Some(extent) = DayExtent::of(day, &visits) {
                 days.push(extent);
-                by_person.push(Arc::new(visits));
+                by_venue.push(visits);
             }
         }
-        let by_venue = by_person.par_iter().map(|visits| Arc::new(sort_by_venue(visits))).collect();
-        MemoryVisits { persons, venues, days, by_person, by_venue }
+        MemoryVisits { persons: Persons::held(persons), venues, days, by_venue }
     }
 }
 
 impl VisitSource for MemoryVisits {
-    fn persons(&self) -> &IdTable {
+    fn persons(&self) -> &Persons {
         &self.persons
     }
     fn venues(&self) -> &Venues {
@@ -43,10 +56,46 @@ impl VisitSource for MemoryVisits {
     fn days(&self) -> &[DayExtent] {
         &self.days
     }
-    fn by_person(&self, at: usize) -> Result<Arc<Visits>> {
-        Ok(self.by_person[at].clone())
+    fn rows_at(&self, day: usize, venues: Range<u32>) -> Result<Range<usize>> {
+        let at = |venue: u32| self.by_venue[day].venue.partition_point(|v| *v < venue);
+        Ok(at(venues.start)..at(venues.end))
     }
-    fn by_venue(&self, at: usize) -> Result<Arc<Visits>> {
-        Ok(self.by_venue[at].clone())
+    fn rows_meeting(&self, day: usize, venue: u32, _: Second, until: Second) -> Result<Range<usize>> {
+        let visits = &self.by_venue[day];
+        let rows = self.rows_at(day, venue..venue + 1)?;
+        let arrived = visits.arrived[rows.clone()].partition_point(|arrived| *arrived < until);
+        Ok(rows.start..rows.start + arrived)
+    }
+    fn keys(&self, day: usize, rows: Range<usize>) -> Result<Keys<'_>> {
+        let visits = &self.by_venue[day];
+        Ok(Keys {
+            person: Cow::Borrowed(&visits.person[rows.clone()]),
+            venue: Cow::Borrowed(&visits.venue[rows]),
+        })
+    }
+    fn times(&self, day: usize, rows: Range<usize>) -> Result<Times<'_>> {
+        let visits = &self.by_venue[day];
+        let (left, seen_until) = (&visits.left[rows.clone()], &visits.seen_until[rows.clone()]);
+        Ok(Times {
+            arrived: Cow::Borrowed(&visits.arrived[rows]),
+            left: Cow::Borrowed(left),
+            seen_until: (left != seen_until).then_some(Cow::Borrowed(seen_until)),
+        })
+    }
+    fn rows_of_persons(&self, _: usize, _: usize) -> Option<u64> {
+        None
+    }
+    fn of_persons(&self, day: usize, persons: &[u32]) -> Result<Vec<Stay>> {
+        let mut stays = super::stays_of(self, day)?;
+        stays.retain(|stay| persons.binary_search(&stay.person).is_ok());
+        stays.sort_unstable_by_key(|stay| (stay.person, stay.arrived, stay.venue));
+        Ok(stays)
+    }
+    fn venue_ranges(&self, ranges: usize) -> Result<Vec<Range<u32>>> {
+        // Every so many rows of each day, the venue there.
+        let rows: usize = self.by_venue.iter().map(Visits::len).sum();
+        let step = (rows / (16 * ranges.max(1))).max(1);
+        let samples = self.by_venue.iter().flat_map(|v| v.venue.iter().step_by(step)).copied().collect();
+        Ok(super::split_venues(samples, self.venues.ids.len() as u32, ranges))
     }
 }

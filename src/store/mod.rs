@@ -4,53 +4,122 @@
 //! store/
 //!   manifest.json                 the published version: every file with rows, bytes and BLAKE3
 //!   lock                          held while a version is being made
-//!   persons/<hash>.parquet        person_id; the key of an id is its row, counted through the listed files
+//!   persons/<hash>.parquet        person_id, sorted; the key of an id is its row, counted through the listed files
 //!   venues/<hash>.parquet         venue_id, category, region_id, parent_venue_key, name; key = row
 //!   by_person/day=…/<hash>.parquet   sorted by person_key, arrived_at
 //!   by_venue/day=…/<hash>.parquet    sorted by venue_key, arrived_at
 //!   scans/day=…/<hash>.parquet    checked scans, kept so that a late scan can change the visits around it
 //!   rejects/<hash>.parquet        rejected rows of the ingests so far
+//!   …/<hash>.pages                beside the ids and visits: where their pages lie, with checksums
 //! ```
 //!
 //! A day is the UTC day of arrival; a visit is stored once, on that day, however long it lasts. Files are named by
 //! their content and never overwritten: a new version is a new manifest, renamed into place.
 
+pub mod delta;
 pub mod disk;
 pub mod format;
 pub mod ingest;
 pub mod manifest;
 pub mod memory;
 mod merge;
+pub mod pages;
+pub mod persons;
 pub mod publish;
 pub mod up_to;
 
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::ops::Range;
 
 use crate::config::{ContactConfig, ContactThreshold, StayRule, VisitRules};
 use crate::error::Result;
 use crate::ids::{IdTable, IdType};
 use crate::records::venues::VenueFacts;
+use crate::store::persons::Persons;
 use crate::time::Second;
 use crate::visits::{StayRules, Visits};
 
-/// Visits by day in both orders: a published store, or visits just made and held in memory.
+/// Visits by day, read as far as they are asked for: a published store, or visits just made and held in memory.
+///
+/// A day's visits lie in the order of venue, arrival, person; a range of rows is one in that order.
 pub trait VisitSource: Sync {
     /// Person ids by key.
-    fn persons(&self) -> &IdTable;
+    fn persons(&self) -> &Persons;
     /// Venues by key.
     fn venues(&self) -> &Venues;
     /// The days that hold visits, in order.
     fn days(&self) -> &[DayExtent];
-    /// The visits of `days()[at]`, sorted by person, arrival, venue.
+
+    /// Rows of `days()[day]` among which are all visits to these venues. Nothing is read.
     ///
     /// # Errors
-    /// `storage` or `integrity` if the file is gone or not the one published.
-    fn by_person(&self, at: usize) -> Result<Arc<Visits>>;
-    /// The visits of `days()[at]`, sorted by venue, arrival, person.
-    ///
-    /// # Errors
-    /// As for `by_person`.
-    fn by_venue(&self, at: usize) -> Result<Arc<Visits>>;
+    /// `storage` or `integrity` if the file is gone or not the one published; so of every function below.
+    fn rows_at(&self, day: usize, venues: Range<u32>) -> Result<Range<usize>>;
+    /// Rows of `days()[day]` among which are all visits to a venue that share an instant with `[from, until)`.
+    fn rows_meeting(&self, day: usize, venue: u32, from: Second, until: Second) -> Result<Range<usize>>;
+    /// Who was where.
+    fn keys(&self, day: usize, rows: Range<usize>) -> Result<Keys<'_>>;
+    /// When.
+    fn times(&self, day: usize, rows: Range<usize>) -> Result<Times<'_>>;
+
+    /// How many rows are read to find that many persons on `days()[day]`; `None` if persons cannot be looked up.
+    fn rows_of_persons(&self, day: usize, persons: usize) -> Option<u64>;
+    /// The visits of `persons`, sorted, on `days()[day]`, in the order of person and arrival.
+    fn of_persons(&self, day: usize, persons: &[u32]) -> Result<Vec<Stay>>;
+
+    /// At least so many ranges of venues, all together and in order, with about as many visits each.
+    fn venue_ranges(&self, ranges: usize) -> Result<Vec<Range<u32>>>;
+}
+
+/// Persons and venues of some visits.
+pub struct Keys<'a> {
+    /// Person keys.
+    pub person: Cow<'a, [u32]>,
+    /// Venue keys, rising.
+    pub venue: Cow<'a, [u32]>,
+}
+
+/// Times of some visits.
+pub struct Times<'a> {
+    /// Starts.
+    pub arrived: Cow<'a, [Second]>,
+    /// Ends. A visit that is to be left out ends where it starts.
+    pub left: Cow<'a, [Second]>,
+    /// Last observed instants; `None` if those are the ends.
+    pub seen_until: Option<Cow<'a, [Second]>>,
+}
+
+/// One visit as tracing reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stay {
+    /// Person key.
+    pub person: u32,
+    /// Venue key.
+    pub venue: u32,
+    /// Start.
+    pub arrived: Second,
+    /// End.
+    pub left: Second,
+    /// Last observed instant.
+    pub seen_until: Second,
+}
+
+/// Every visit of a day, in the order of venue, arrival, person.
+///
+/// # Errors
+/// Those of reading it.
+pub fn stays_of(visits: &dyn VisitSource, day: usize) -> Result<Vec<Stay>> {
+    let rows = 0..visits.days()[day].rows as usize;
+    let (keys, times) = (visits.keys(day, rows.clone())?, visits.times(day, rows)?);
+    let seen_until = times.seen_until.as_ref().unwrap_or(&times.left);
+    let stay = |row: usize| Stay {
+        person: keys.person[row],
+        venue: keys.venue[row],
+        arrived: times.arrived[row],
+        left: times.left[row],
+        seen_until: seen_until[row],
+    };
+    Ok((0..keys.person.len()).map(stay).filter(|stay| stay.arrived < stay.left).collect())
 }
 
 /// When the visits of one day begin and end.
@@ -60,6 +129,8 @@ pub struct DayExtent {
     pub day: u32,
     /// How many visits.
     pub visits: u64,
+    /// How many rows they are read from; more than `visits` where some are left out.
+    pub rows: u64,
     /// First arrival.
     pub arrived_min: Second,
     /// Last departure.
@@ -72,6 +143,7 @@ impl DayExtent {
         Some(DayExtent {
             day,
             visits: visits.len() as u64,
+            rows: visits.len() as u64,
             arrived_min: *visits.arrived.iter().min()?,
             left_max: *visits.left.iter().max()?,
         })
@@ -126,6 +198,19 @@ impl Venues {
         };
         self.facts.iter().map(threshold).collect()
     }
+}
+
+/// Splits `0..venues` into ranges with about as many samples each; `samples` are venues, each as often as it is visited.
+fn split_venues(mut samples: Vec<u32>, venues: u32, ranges: usize) -> Vec<Range<u32>> {
+    samples.sort_unstable();
+    let step = (samples.len() / ranges.max(1)).max(1);
+    let mut starts: Vec<u32> = samples.iter().step_by(step).copied().collect();
+    starts.dedup();
+    if let Some(first) = starts.first_mut() {
+        *first = 0;
+    }
+    let ends: Vec<u32> = starts.iter().skip(1).copied().chain([venues]).collect();
+    starts.into_iter().zip(ends).map(|(start, end)| start..end).filter(|range| !range.is_empty()).collect()
 }
 
 /// `visits` in the order of the by-venue copy.

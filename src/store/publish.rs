@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::store::manifest::DataFile;
+use crate::store::pages::index_path;
 
 /// Prefix of everything unfinished; what is left of it by a killed process is removed by the next one.
 pub const UNFINISHED: &str = ".unfinished-";
@@ -89,14 +90,45 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// `storage`.
 pub fn write_content(store: &Path, folder: &str, rows: u64, bytes: &[u8]) -> Result<DataFile> {
+    write_paged(store, folder, rows, bytes, None)
+}
+
+/// As [`write_content`], with the file's page index beside it.
+///
+/// # Errors
+/// `storage`.
+pub fn write_paged(
+    store: &Path,
+    folder: &str,
+    rows: u64,
+    bytes: &[u8],
+    pages: Option<&[u8]>,
+) -> Result<DataFile> {
     let blake3 = blake3::hash(bytes).to_hex().to_string();
     let path = format!("{folder}/{}.parquet", &blake3[..CONTENT_NAME]);
     let full = store.join(&path);
     // The same name is the same content, unless the disk has lost some of it.
-    if std::fs::read(&full).ok().as_deref() != Some(bytes) {
-        write_file(&full, bytes)?;
+    let write = |path: &Path, bytes: &[u8]| match std::fs::read(path).ok().as_deref() == Some(bytes) {
+        true => Ok(()),
+        false => write_file(path, bytes),
+    };
+    write(&full, bytes)?;
+    if let Some(pages) = pages {
+        write(&store.join(index_path(&path)), pages)?;
     }
-    Ok(DataFile { path, rows, bytes: bytes.len() as u64, blake3 })
+    let pages_blake3 = pages.map(|pages| blake3::hash(pages).to_hex().to_string());
+    Ok(DataFile { path, rows, bytes: bytes.len() as u64, blake3, pages_blake3 })
+}
+
+/// Checks that a file named in a manifest and its page index are those that were published.
+///
+/// # Errors
+/// As for [`read_content`].
+pub fn check_content(store: &Path, file: &DataFile) -> Result<()> {
+    if let Some(pages) = &file.pages_blake3 {
+        read_published(&store.join(index_path(&file.path)), pages)?;
+    }
+    read_content(store, file).map(drop)
 }
 
 /// The bytes of a file named in a manifest.

@@ -3,13 +3,13 @@
 //! Which visits there are does not depend on what came later, but a stay going on at that instant keeps the end that
 //! later scans gave it: the best knowledge there is of how long it lasted.
 
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::ops::Range;
 
 use crate::error::Result;
-use crate::ids::IdTable;
-use crate::store::{DayExtent, Venues, VisitSource};
+use crate::store::persons::Persons;
+use crate::store::{DayExtent, Keys, Stay, Times, Venues, VisitSource, stays_of};
 use crate::time::{FOREVER, Second};
-use crate::visits::Visits;
 
 /// The visits of `inner` that arrived before an instant. Their ends stay as they are.
 pub struct UpTo<'a> {
@@ -29,25 +29,28 @@ impl<'a> UpTo<'a> {
             }
             // Only the day that holds the instant can have visits on both sides of it.
             let whole = crate::time::utc_day(end) > day.day || end == FOREVER;
-            days.extend(match whole {
-                true => Some(*day),
-                false => DayExtent::of(day.day, &before(&*inner.by_person(at)?, end)),
-            });
+            days.push(if whole { *day } else { before(inner, at, end)? });
         }
         Ok(UpTo { inner, end, days })
     }
 
-    fn cut(&self, at: usize, visits: Arc<Visits>) -> Arc<Visits> {
-        if self.days[at].visits == visits.len() as u64 { visits } else { Arc::new(before(&visits, self.end)) }
+    fn is_cut(&self, day: usize) -> bool {
+        self.days[day].visits < self.days[day].rows
     }
 }
 
-fn before(visits: &Visits, end: Second) -> Visits {
-    visits.iter().filter(|visit| visit.arrived < end).collect()
+/// The extent of the visits of a day that arrived before `end`, of which there is at least one.
+fn before(inner: &dyn VisitSource, at: usize, end: Second) -> Result<DayExtent> {
+    let mut extent = DayExtent { visits: 0, left_max: 0, ..inner.days()[at] };
+    for stay in stays_of(inner, at)?.iter().filter(|stay| stay.arrived < end) {
+        extent.visits += 1;
+        extent.left_max = extent.left_max.max(stay.left);
+    }
+    Ok(extent)
 }
 
 impl VisitSource for UpTo<'_> {
-    fn persons(&self) -> &IdTable {
+    fn persons(&self) -> &Persons {
         self.inner.persons()
     }
     fn venues(&self) -> &Venues {
@@ -56,10 +59,34 @@ impl VisitSource for UpTo<'_> {
     fn days(&self) -> &[DayExtent] {
         &self.days
     }
-    fn by_person(&self, at: usize) -> Result<Arc<Visits>> {
-        Ok(self.cut(at, self.inner.by_person(at)?))
+    fn rows_at(&self, day: usize, venues: Range<u32>) -> Result<Range<usize>> {
+        self.inner.rows_at(day, venues)
     }
-    fn by_venue(&self, at: usize) -> Result<Arc<Visits>> {
-        Ok(self.cut(at, self.inner.by_venue(at)?))
+    fn rows_meeting(&self, day: usize, venue: u32, from: Second, until: Second) -> Result<Range<usize>> {
+        self.inner.rows_meeting(day, venue, from, until)
+    }
+    fn keys(&self, day: usize, rows: Range<usize>) -> Result<Keys<'_>> {
+        self.inner.keys(day, rows)
+    }
+    fn times(&self, day: usize, rows: Range<usize>) -> Result<Times<'_>> {
+        let mut times = self.inner.times(day, rows)?;
+        if self.is_cut(day) {
+            let pairs = times.arrived.iter().zip(times.left.iter());
+            let left = pairs.map(|(arrived, left)| if *arrived < self.end { *left } else { *arrived }).collect();
+            times.seen_until.get_or_insert(times.left.clone());
+            times.left = Cow::Owned(left);
+        }
+        Ok(times)
+    }
+    fn rows_of_persons(&self, day: usize, persons: usize) -> Option<u64> {
+        self.inner.rows_of_persons(day, persons)
+    }
+    fn of_persons(&self, day: usize, persons: &[u32]) -> Result<Vec<Stay>> {
+        let mut stays = self.inner.of_persons(day, persons)?;
+        stays.retain(|stay| stay.arrived < self.end);
+        Ok(stays)
+    }
+    fn venue_ranges(&self, ranges: usize) -> Result<Vec<Range<u32>>> {
+        self.inner.venue_ranges(ranges)
     }
 }

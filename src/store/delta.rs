@@ -1,0 +1,163 @@
+//! Pages of dense integers, decoded: Parquet's DELTA_BINARY_PACKED, the encoding of every column that tracing reads.
+//!
+//! A trace looks up single pages by the thousand. A general reader spends several times the decoding on opening each;
+//! this one is a function from bytes to numbers.
+
+/// Bytes a miniblock is padded to, so that eight bytes can be read at any bit of it.
+const PADDED: usize = 64 * 8 + 8;
+
+/// Appends the values of a page to `out`, as `u64` bit patterns cut to `T`.
+///
+/// - **Source**: Parquet format, "Delta encoding (DELTA_BINARY_PACKED = 5)": a header (block size, miniblocks a block,
+///   values, first value), then blocks of a smallest difference, bit widths, and bit-packed differences above it.
+///
+/// `None` if the bytes are no such page, or do not hold `expected` values.
+pub fn decode<T: Value>(bytes: &[u8], expected: usize, out: &mut Vec<T>) -> Option<()> {
+    let mut input = Input { bytes };
+    let (block, minis) = (input.number()? as usize, input.number()? as usize);
+    let total = input.number()? as usize;
+    let first = input.zigzag()?;
+    let mini = block.checked_div(minis)?;
+    if total != expected || !(mini == 32 || mini == 64) || mini * minis != block || minis > 16 {
+        return None;
+    }
+    if total == 0 {
+        return Some(());
+    }
+    let start = out.len();
+    // Whole miniblocks are unpacked; what the last one holds beyond the page is cut off at the end.
+    out.resize(start + 1 + (total - 1).next_multiple_of(mini), T::default());
+    let values = &mut out[start..];
+    let mut last = T::cut(first as u64);
+    values[0] = last;
+    let mut done = 1;
+    let mut padded = [0u8; PADDED];
+    while done < total {
+        let least = T::cut(input.zigzag()? as u64);
+        let widths = input.take(minis)?;
+        for width in widths {
+            if done >= total {
+                break;
+            }
+            let width = usize::from(*width);
+            if width > T::BITS {
+                return None;
+            }
+            let into = &mut values[done..done + mini];
+            let packed = input.take(width * mini / 8)?;
+            if width == 0 {
+                for value in into.iter_mut() {
+                    last = last.plus(least);
+                    *value = last;
+                }
+            } else {
+                padded[..packed.len()].copy_from_slice(packed);
+                T::unpack(&padded, width, into);
+                for value in into.iter_mut() {
+                    last = last.plus(least).plus(*value);
+                    *value = last;
+                }
+            }
+            // Past the end of the page, differences are padding.
+            last = values[(done + mini).min(total) - 1];
+            done += mini;
+        }
+    }
+    out.truncate(start + total);
+    Some(())
+}
+
+/// An integer a page can hold.
+pub trait Value: Copy + Default {
+    /// Its width.
+    const BITS: usize;
+    /// The low bits of a number.
+    fn cut(bits: u64) -> Self;
+    /// The sum, wrapping.
+    fn plus(self, other: Self) -> Self;
+    /// Unpacks as many values of `width` bits as `into` holds; the bytes are padded.
+    fn unpack(padded: &[u8; PADDED], width: usize, into: &mut [Self]);
+}
+
+impl Value for u32 {
+    const BITS: usize = 32;
+    fn cut(bits: u64) -> u32 {
+        bits as u32
+    }
+    fn plus(self, other: u32) -> u32 {
+        self.wrapping_add(other)
+    }
+    fn unpack(padded: &[u8; PADDED], width: usize, into: &mut [u32]) {
+        // A width known to the compiler turns the shifts into constants.
+        macro_rules! by_width {
+            ($($w:literal)*) => { match width { $($w => unpack_32::<$w>(padded, into),)* _ => {} } };
+        }
+        by_width!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32);
+    }
+}
+
+fn unpack_32<const W: usize>(padded: &[u8; PADDED], into: &mut [u32]) {
+    let mask = (1u64 << W) - 1;
+    for (group, values) in into.chunks_exact_mut(32).enumerate() {
+        let bytes: &[u8; 136] = padded[group * 4 * W..][..136].try_into().expect("padded");
+        for (at, value) in values.iter_mut().enumerate() {
+            let bit = at * W;
+            let word = u64::from_le_bytes(bytes[bit / 8..bit / 8 + 8].try_into().expect("eight bytes"));
+            *value = ((word >> (bit % 8)) & mask) as u32;
+        }
+    }
+}
+
+impl Value for u64 {
+    const BITS: usize = 64;
+    fn cut(bits: u64) -> u64 {
+        bits
+    }
+    fn plus(self, other: u64) -> u64 {
+        self.wrapping_add(other)
+    }
+    fn unpack(padded: &[u8; PADDED], width: usize, into: &mut [u64]) {
+        let mask = u64::MAX >> (64 - width);
+        for (at, value) in into.iter_mut().enumerate() {
+            let bit = at * width;
+            let word = |from: usize| {
+                u64::from_le_bytes(padded[from..from + 8].try_into().expect("eight bytes of padding"))
+            };
+            let mut bits = word(bit / 8) >> (bit % 8);
+            if bit % 8 + width > 64 {
+                bits |= u64::from(padded[bit / 8 + 8]) << (64 - bit % 8);
+            }
+            *value = bits & mask;
+        }
+    }
+}
+
+/// Bytes still to be read.
+struct Input<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Input<'a> {
+    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (head, tail) = self.bytes.split_at_checked(count)?;
+        self.bytes = tail;
+        Some(head)
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.take(1)?[0];
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    fn zigzag(&mut self) -> Option<i64> {
+        let value = self.number()?;
+        Some((value >> 1) as i64 ^ -((value & 1) as i64))
+    }
+}
