@@ -139,6 +139,10 @@ impl IdColumn {
     /// The ids at `rows`, in that order.
     pub fn take(&self, rows: &[u32]) -> IdColumn {
         let mut taken = IdColumn::new(self.kind);
+        if self.kind != IdType::Text {
+            taken.ints.extend(rows.iter().map(|row| self.ints[*row as usize]));
+            return taken;
+        }
         rows.iter().for_each(|row| taken.push(self.get(*row as usize)));
         taken
     }
@@ -164,6 +168,15 @@ impl IdColumn {
 
     /// The ids at `rows`, in that order; a row of [`NO_KEY`] becomes null.
     pub fn to_arrow(&self, rows: impl Iterator<Item = u32>) -> ArrayRef {
+        let rows: Vec<u32> = rows.collect();
+        let ints = || rows.iter().map(|row| self.ints[*row as usize]);
+        if self.kind != IdType::Text && !rows.contains(&NO_KEY) {
+            return match self.kind {
+                IdType::Int => Arc::new(Int64Array::from_iter_values(ints())),
+                _ => Arc::new(UInt64Array::from_iter_values(ints().map(|id| id as u64))),
+            };
+        }
+        let rows = rows.into_iter();
         let some = |row: u32| (row != NO_KEY).then_some(row as usize);
         match self.kind {
             IdType::Int => Arc::new(rows.map(|r| some(r).map(|r| self.ints[r])).collect::<Int64Array>()),

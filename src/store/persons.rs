@@ -203,6 +203,9 @@ impl Persons {
     /// # Errors
     /// As for [`Persons::key`].
     pub fn to_arrow(&self, keys: &[u32]) -> Result<ArrayRef> {
+        if !keys.contains(&NO_KEY) {
+            return Ok(self.ids(keys)?.to_arrow(0..keys.len() as u32));
+        }
         let some: Vec<u32> = keys.iter().copied().filter(|key| *key != NO_KEY).collect();
         let ids = self.ids(&some)?;
         let mut at = 0;
@@ -226,10 +229,8 @@ impl Persons {
             let (own, later) = rest.split_at(rest.partition_point(|key| *key < end));
             rest = later;
             let whole = own.len() * ALL_AT_ONCE >= run.file.rows;
-            let chunks: Result<Vec<Vec<u64>>> = own
-                .par_chunks(if whole { 1 << 18 } else { 1 << 14 })
-                .map(|keys| run.tokens(keys))
-                .collect();
+            let chunks: Result<Vec<Vec<u64>>> =
+                own.par_chunks(if whole { 1 << 18 } else { 1 << 14 }).map(|keys| run.tokens(keys)).collect();
             for tokens in chunks? {
                 column.extend_tokens(&tokens);
             }
