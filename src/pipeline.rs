@@ -20,7 +20,7 @@ use crate::outputs::record::{
 use crate::outputs::register::{self, Published, Register};
 use crate::outputs::run::{NightTables, Runs, publish, register_of};
 use crate::outputs::stream::TraceFiles;
-use crate::outputs::tables::{self, ContactColumns, Names};
+use crate::outputs::tables::{self, ContactColumns, Names, RowIds};
 use crate::records;
 use crate::records::rejects::FileBalance;
 use crate::rings::{self, LocalRunner, Plan, Traced};
@@ -104,16 +104,23 @@ pub fn night(config: &Config, base: &Path, date: Date, progress: &dyn Progress) 
         Some((_, run)) => register_of(run, facts.persons.kind())?,
         None => Published::empty(facts.persons.kind()),
     };
-    let of_contacts = names.by_row(traced.contacts.iter().map(|c| c.best_source))?;
-    let of_edges = names.by_row(traced.edges.iter().map(|e| e.source))?;
+    let reached: Vec<u32> = traced.contacts.iter().map(|c| c.person).collect();
+    let (ids, sources) =
+        (names.persons.ids(&reached)?, names.by_row(traced.contacts.iter().map(|c| c.best_source))?);
+    let places: Vec<u32> = (0..ids.len() as u32).collect();
+    let of_contacts = RowIds { persons: &ids, places: &places, sources: &sources };
+    let exposed: Vec<u32> = traced.edges.iter().map(|e| e.exposure.contact).collect();
+    let (ids, sources) = (names.persons.ids(&exposed)?, names.by_row(traced.edges.iter().map(|e| e.source))?);
+    let places: Vec<u32> = (0..ids.len() as u32).collect();
+    let of_edges = RowIds { persons: &ids, places: &places, sources: &sources };
     let tables = NightTables {
         contacts: tables::contacts(
             &traced.contacts,
             names,
-            &of_contacts,
+            of_contacts,
             ContactColumns { kinds: true, sources: false },
         )?,
-        exposures: tables::exposures(&traced.edges, names, &of_edges, true)?,
+        exposures: tables::exposures(&traced.edges, names, of_edges, true)?,
         colors: register.table(&scheme),
         evidence: register.evidence(&scheme, names)?,
         venues: tables::venues(&traced, visits.venues()),
@@ -397,8 +404,7 @@ pub fn trace(
     rejects.extend(facts.rejects.iter().cloned());
     rejects.sort();
     let (rings, exposures) = (std::mem::take(&mut files.rings), files.edges);
-    tables::write_together(out, &[("rejects", rejects_table(&rejects))])?;
-    files.finish()?;
+    files.finish(out, &rejects_table(&rejects))?;
     progress.end("written");
     Ok(Trace { counts: TraceCounts::new(visits, &facts, rings, exposures), balance, notes: facts.notes })
 }

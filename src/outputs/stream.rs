@@ -19,7 +19,7 @@ use parquet::schema::types::ColumnPath;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::outputs::tables::{ContactColumns, Names, SourceIds, contacts, exposures};
+use crate::outputs::tables::{ContactColumns, Names, RowIds, SourceIds, contacts, exposures};
 use crate::rings::{Edge, Part, PartEdges, Sink, TracedPerson};
 use crate::store::format::{Layout, properties};
 use crate::store::publish;
@@ -150,25 +150,30 @@ impl<'a> TraceFiles<'a> {
     /// `storage`.
     pub fn create(folder: &Path, names: Names<'a>, columns: ContactColumns) -> Result<TraceFiles<'a>> {
         let none = names.by_number(&[])?;
-        let empty = contacts(&[], names, &none, columns)?;
+        let no_ids = RowIds { persons: &names.persons.ids(&[])?, places: &[], sources: &none };
+        let no_contacts = contacts(&[], names, no_ids, columns)?;
+        let no_edges = exposures(&[], names, no_ids, columns.kinds)?;
         Ok(TraceFiles {
             names,
             columns,
-            contacts: TableFile::create(folder, "contacts", &empty)?,
-            exposures: TableFile::create(folder, "exposures", &exposures(&[], names, &none, columns.kinds)?)?,
+            contacts: TableFile::create(folder, "contacts", &no_contacts)?,
+            exposures: TableFile::create(folder, "exposures", &no_edges)?,
             sources: (0, none),
             rings: Vec::new(),
             edges: 0,
         })
     }
 
-    /// Ends both files and puts them in their places.
+    /// Ends both files, writes `rejects.parquet` too, and puts all in their places.
     ///
     /// # Errors
     /// `storage`.
-    pub fn finish(self) -> Result<()> {
-        let files = [self.contacts.finish()?, self.exposures.finish()?];
-        for (unfinished, place) in files {
+    pub fn finish(self, folder: &Path, rejects: &RecordBatch) -> Result<()> {
+        let mut rejects_file = TableFile::create(folder, "rejects", rejects)?;
+        rejects_file.write(rejects)?;
+        for (unfinished, place) in
+            [self.contacts.finish()?, self.exposures.finish()?, rejects_file.finish()?]
+        {
             std::fs::rename(&unfinished, &place).map_err(Error::storage(&place, "renaming into place"))?;
         }
         Ok(())
@@ -184,26 +189,46 @@ impl Sink for TraceFiles<'_> {
         if self.sources.0 != first.ring {
             self.sources = (first.ring, names.by_number(&part.sources)?);
         }
-        let TraceFiles { contacts: contacts_file, exposures: exposures_file, sources: (_, ids), .. } = self;
-        let persons = || {
-            part.contacts
-                .chunks(BATCH_ROWS)
-                .try_for_each(|rows| contacts_file.write(&contacts(rows, names, ids, columns)?))
+        let keys: Vec<u32> = part.contacts.iter().map(|contact| contact.person).collect();
+        let persons = &names.persons.ids(&keys)?;
+        let places: Vec<u32> = (0..keys.len() as u32).collect();
+        let TraceFiles { contacts: contacts_file, exposures: exposures_file, sources: (_, sources), .. } = self;
+        let sources = &*sources;
+        let write_contacts = || {
+            let batches = part.contacts.chunks(BATCH_ROWS).zip(places.chunks(BATCH_ROWS));
+            for (rows, places) in batches {
+                let ids = RowIds { persons, places, sources };
+                contacts_file.write(&contacts(rows, names, ids, columns)?)?;
+            }
+            Ok(())
         };
-        let edges = || match &part.edges {
-            PartEdges::All(edges) => edges
-                .chunks(BATCH_ROWS)
-                .try_for_each(|rows| exposures_file.write(&exposures(rows, names, ids, columns.kinds)?)),
-            PartEdges::Best => part.contacts.chunks(BATCH_ROWS).try_for_each(|rows| {
-                let edges: Vec<Edge> = rows.iter().map(TracedPerson::best_edge).collect();
-                exposures_file.write(&exposures(&edges, names, ids, columns.kinds)?)
-            }),
+        let write_edges = || {
+            let (edges, places) = match &part.edges {
+                PartEdges::All(edges) => (edges, places_of(edges, &keys)),
+                PartEdges::Best => {
+                    (&part.contacts.par_iter().map(TracedPerson::best_edge).collect(), places.clone())
+                }
+            };
+            for (rows, places) in edges.chunks(BATCH_ROWS).zip(places.chunks(BATCH_ROWS)) {
+                let ids = RowIds { persons, places, sources };
+                exposures_file.write(&exposures(rows, names, ids, columns.kinds)?)?;
+            }
+            Ok(edges.len() as u64)
         };
-        let (one, two) = rayon::join(persons, edges);
-        self.edges += match &part.edges {
-            PartEdges::All(edges) => edges.len() as u64,
-            PartEdges::Best => part.contacts.len() as u64,
-        };
-        one.and(two)
+        let (one, two) = rayon::join(write_contacts, write_edges);
+        self.edges += two?;
+        one
     }
+}
+
+/// Where each edge's contact stands among `contacts`; edges come in the order of their contacts.
+fn places_of(edges: &[Edge], contacts: &[u32]) -> Vec<u32> {
+    let mut at = 0;
+    let place = |edge: &Edge| {
+        while contacts[at] != edge.exposure.contact {
+            at += 1;
+        }
+        at as u32
+    };
+    edges.iter().map(place).collect()
 }

@@ -92,10 +92,6 @@ impl Names<'_> {
         Ok((0..sources.len()).map(|row| ids.get(row).to_string()).collect())
     }
 
-    fn person_ids(&self, keys: impl Iterator<Item = u32>) -> Result<ArrayRef> {
-        self.persons.to_arrow(&keys.collect::<Vec<_>>())
-    }
-
     fn venue_ids(&self, keys: impl Iterator<Item = u32>) -> ArrayRef {
         self.venues.ids().to_arrow(keys)
     }
@@ -110,6 +106,23 @@ pub struct SourceIds {
 impl SourceIds {
     fn column(&self, numbers: impl Iterator<Item = u32>) -> ArrayRef {
         if self.by_number { self.ids.to_arrow(numbers) } else { self.ids.to_arrow(0..self.ids.len() as u32) }
+    }
+}
+
+/// The ids of some rows of contacts or edges.
+#[derive(Clone, Copy)]
+pub struct RowIds<'a> {
+    /// Ids of contacts.
+    pub persons: &'a IdColumn,
+    /// For each row, where its contact's id stands among them.
+    pub places: &'a [u32],
+    /// Ids of sources.
+    pub sources: &'a SourceIds,
+}
+
+impl RowIds<'_> {
+    fn rows(&self) -> impl Iterator<Item = u32> + '_ {
+        self.places.iter().copied()
     }
 }
 
@@ -172,7 +185,7 @@ pub struct ContactColumns {
 pub fn contacts(
     contacts: &[TracedPerson],
     names: Names<'_>,
-    source_ids: &SourceIds,
+    ids: RowIds<'_>,
     wanted: ContactColumns,
 ) -> Result<RecordBatch> {
     let rows = || contacts.iter();
@@ -187,14 +200,14 @@ pub fn contacts(
     };
     let sources = move || rows().map(|c| c.best_source);
     let mut columns: Vec<(&str, Make<'_>)> = vec![
-        ("person_id", Box::new(move || names.person_ids(rows().map(|c| c.person)))),
+        ("person_id", Box::new(move || Ok(ids.persons.to_arrow(ids.rows())))),
         ("ring", Box::new(move || Ok(Arc::new(UInt8Array::from_iter_values(rows().map(|c| c.ring)))))),
         ("first_exposed_at", at(|e| e.first_exposed_at)),
         ("last_exposed_at", at(|e| e.last_exposed_at)),
         ("overlap_s", whole(|e| e.overlap_s)),
         ("observed_overlap_s", whole(|e| e.observed_overlap_s)),
         ("exposures", small(|c| c.exposed.exposures)),
-        ("best_source_id", Box::new(move || Ok(source_ids.column(rows().map(|c| c.exposed.best.source))))),
+        ("best_source_id", Box::new(move || Ok(ids.sources.column(rows().map(|c| c.exposed.best.source))))),
         ("best_venue_id", Box::new(move || Ok(names.venue_ids(rows().map(|c| c.exposed.best.venue))))),
     ];
     if wanted.kinds {
@@ -214,7 +227,7 @@ pub fn contacts(
 pub fn exposures(
     edges: &[Edge],
     names: Names<'_>,
-    source_ids: &SourceIds,
+    ids: RowIds<'_>,
     kinds: bool,
 ) -> Result<RecordBatch> {
     let rows = || edges.iter();
@@ -225,8 +238,8 @@ pub fn exposures(
     };
     let sources = move || rows().map(|e| e.source);
     let mut columns: Vec<(&str, Make<'_>)> = vec![
-        ("source_id", Box::new(move || Ok(source_ids.column(rows().map(|e| e.exposure.source))))),
-        ("contact_id", Box::new(move || names.person_ids(rows().map(|e| e.exposure.contact)))),
+        ("source_id", Box::new(move || Ok(ids.sources.column(rows().map(|e| e.exposure.source))))),
+        ("contact_id", Box::new(move || Ok(ids.persons.to_arrow(ids.rows())))),
         ("venue_id", Box::new(move || Ok(names.venue_ids(rows().map(|e| e.exposure.venue))))),
         ("ring", Box::new(move || Ok(Arc::new(UInt8Array::from_iter_values(rows().map(|e| e.ring)))))),
         ("from", Box::new(move || Ok(instants(rows().map(|e| e.exposure.from))))),
