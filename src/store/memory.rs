@@ -1,6 +1,6 @@
 //! Visits held in memory for one trace, without a store.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::*;
 
@@ -14,21 +14,34 @@ pub struct MemoryVisits {
     persons: IdTable,
     venues: Venues,
     days: Vec<DayExtent>,
-    by_person: Vec<Arc<Visits>>,
+    /// Sorted when asked for: a trace may never ask.
+    by_person: Vec<OnceLock<Arc<Visits>>>,
     by_venue: Vec<Arc<Visits>>,
 }
 
 impl MemoryVisits {
     /// Visits by day, each day sorted by person, with the tables their keys refer to.
     pub fn new(persons: IdTable, venues: Venues, visits: impl IntoIterator<Item = (u32, Visits)>) -> Self {
-        let (mut days, mut by_person) = (Vec::new(), Vec::new());
+        let visits: Vec<(u32, Visits)> = visits.into_iter().collect();
+        let sorted: Vec<(u32, Visits)> =
+            visits.into_par_iter().map(|(day, visits)| (day, sort_by_venue(visits))).collect();
+        MemoryVisits::by_venue(persons, venues, sorted)
+    }
+
+    /// Visits by day, each day sorted by venue, arrival, person, with the tables their keys refer to.
+    pub fn by_venue(
+        persons: IdTable,
+        venues: Venues,
+        visits: impl IntoIterator<Item = (u32, Visits)>,
+    ) -> Self {
+        let (mut days, mut by_venue) = (Vec::new(), Vec::new());
         for (day, visits) in visits {
             if let Some(extent) = DayExtent::of(day, &visits) {
                 days.push(extent);
-                by_person.push(Arc::new(visits));
+                by_venue.push(Arc::new(visits));
             }
         }
-        let by_venue = by_person.par_iter().map(|visits| Arc::new(sort_by_venue(visits))).collect();
+        let by_person = days.iter().map(|_| OnceLock::new()).collect();
         MemoryVisits { persons, venues, days, by_person, by_venue }
     }
 }
@@ -44,7 +57,7 @@ impl VisitSource for MemoryVisits {
         &self.days
     }
     fn by_person(&self, at: usize) -> Result<Arc<Visits>> {
-        Ok(self.by_person[at].clone())
+        Ok(self.by_person[at].get_or_init(|| Arc::new(self.by_venue[at].sorted_by_person())).clone())
     }
     fn by_venue(&self, at: usize) -> Result<Arc<Visits>> {
         Ok(self.by_venue[at].clone())
