@@ -27,7 +27,7 @@ use crate::rings::{self, LocalRunner, Plan, Traced};
 use crate::store::VisitSource;
 use crate::store::disk::DiskStore;
 use crate::store::format::{RejectRow, rejects_table};
-use crate::store::ingest::{self, Feed, Ingested, Report};
+use crate::store::ingest::{self, Budget, Feed, Ingested, Report};
 use crate::store::manifest::FedWith;
 use crate::store::up_to::UpTo;
 use crate::time;
@@ -247,6 +247,7 @@ pub fn feed(config: &Config) -> Result<Feed<'_>> {
         table: config.table(with.table()),
         venues: config.table("venues"),
         rules: &config.visits,
+        budget: Budget::of(config.memory),
     })
 }
 

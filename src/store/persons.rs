@@ -148,7 +148,7 @@ impl Persons {
     pub fn absorb(&mut self, others: &[&IdTable]) -> Result<Vec<Vec<Option<u32>>>> {
         if self.is_empty() {
             // The first ids decide what type ids have.
-            if let Some(kind) = crate::store::ingest::common_type(others) {
+            if let Some(kind) = crate::store::ingest::type_of_tables(others.iter().copied()) {
                 *self = Persons::held(IdTable::new(kind));
             }
         }

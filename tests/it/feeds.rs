@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray};
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray, UInt64Array};
 use arrow::datatypes::{Field, Schema};
 use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
 use ringtrace::config::{
     ContactConfig, ContactThreshold, Edges, StayRule, TableConfig, ThresholdOverride, TimeUnit, VisitRules,
 };
 use ringtrace::ids::{Id, IdTable, NO_KEY, convert};
 use ringtrace::records::scans::{Direction, NOT_LEFT};
 use ringtrace::rings::{LocalRunner, Seeds, SourceRef, expand};
-use ringtrace::store::ingest::{Feed, Report};
+use ringtrace::store::ingest::{Budget, Feed, Report};
 use ringtrace::store::manifest::FedWith;
 use ringtrace::store::{VisitSource, sort_by_venue};
 use ringtrace::visits::{EndSource, Scan, StayRules};
@@ -32,6 +33,8 @@ pub enum Style {
     ParquetText,
     /// Parquet with integer ids and times in seconds.
     ParquetNumbers,
+    /// Parquet with unsigned ids and times in seconds.
+    ParquetUnsigned,
 }
 
 /// A table's columns.
@@ -63,6 +66,8 @@ pub struct Town {
     pub contacts: ContactConfig,
     /// Persons with windows.
     pub cases: Vec<(String, (u32, u32))>,
+    /// How much an ingest holds at once.
+    pub budget: Budget,
 }
 
 /// Stays short against the days, so that a person's scans fall into several episodes.
@@ -115,7 +120,7 @@ pub fn town(random: &mut Random, with: FedWith) -> Town {
         }
         bad.push(row);
     }
-    let style = random.pick(&[Style::Csv, Style::ParquetText, Style::ParquetNumbers]);
+    let style = random.pick(&[Style::Csv, Style::ParquetText, Style::ParquetNumbers, Style::ParquetUnsigned]);
     let category =
         |random: &mut Random| random.pick(&[None, Some("a"), Some("b"), Some("c")]).map(String::from);
     let parent = |random: &mut Random| if random.chance(30) { id(random.below(places)) } else { None };
@@ -123,7 +128,23 @@ pub fn town(random: &mut Random, with: FedWith) -> Town {
     let person = |random: &mut Random| (random.below(people) * 7 + 3).to_string();
     let cases = (0..random.within(1..=2)).map(|_| (person(random), (start, start + 86_400 * 2))).collect();
     let rules = visit_rules(random, tick);
-    Town { with, style, rows, bad, venues, rules, contacts: contacts(random, tick), cases }
+    Town {
+        with,
+        style,
+        rows,
+        bad,
+        venues,
+        rules,
+        contacts: contacts(random, tick),
+        cases,
+        budget: budget(random),
+    }
+}
+
+/// Everything at once, or a few rows at a time.
+pub fn budget(random: &mut Random) -> Budget {
+    let group_rows = if random.chance(30) { None } else { Some(u64::from(random.within(0..=20))) };
+    Budget { group_rows, piece_rows: random.pick(&[1, 4, 9, 1 << 20]), ..Budget::of(1 << 30) }
 }
 
 /// Whether a scan row has a direction "out" or an end of its own.
@@ -221,7 +242,7 @@ impl Town {
 
     /// The feed of those files.
     pub fn feed<'a>(&'a self, table: &'a TableConfig, venues: &'a TableConfig) -> Feed<'a> {
-        Feed { with: self.with, table, venues, rules: &self.rules }
+        Feed { with: self.with, table, venues, rules: &self.rules, budget: self.budget }
     }
 }
 
@@ -245,6 +266,10 @@ fn parquet_bytes(columns: &[&str], rows: &[Row], style: Style) -> Vec<u8> {
     let array = |(at, name): (usize, &&str)| -> ArrayRef {
         let numbers = || rows.iter().map(|row| row[at].as_ref().map(|text| text.parse::<i64>().unwrap()));
         match (name.ends_with("_id"), name.ends_with("_at")) {
+            (true, _) if style == Style::ParquetUnsigned => {
+                Arc::new(numbers().map(|n| n.map(|id| id as u64)).collect::<UInt64Array>())
+            }
+            (_, true) if style == Style::ParquetUnsigned => Arc::new(numbers().collect::<Int64Array>()),
             (true, _) if style == Style::ParquetNumbers => Arc::new(numbers().collect::<Int64Array>()),
             (_, true) if style == Style::ParquetNumbers => Arc::new(numbers().collect::<Int64Array>()),
             (_, true) => {
@@ -259,7 +284,9 @@ fn parquet_bytes(columns: &[&str], rows: &[Row], style: Style) -> Vec<u8> {
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
     let batch = RecordBatch::try_new(schema.clone(), arrays).expect("columns of one length");
     let mut bytes = Vec::new();
-    let mut writer = ArrowWriter::try_new(&mut bytes, schema, None).expect("a writer");
+    // Small row groups, so that a file falls into several pieces.
+    let properties = WriterProperties::builder().set_max_row_group_row_count(Some(4)).build();
+    let mut writer = ArrowWriter::try_new(&mut bytes, schema, Some(properties)).expect("a writer");
     writer.write(&batch).expect("writing to memory");
     writer.close().expect("closing");
     bytes
@@ -279,7 +306,11 @@ pub fn told_visits(source: &dyn VisitSource) -> BTreeMap<u32, Vec<ToldVisit>> {
             order.is_sorted_by(|a, b| a < b),
             "by person, then arrival, then venue; nobody arrives twice"
         );
-        assert_eq!(*source.by_venue(at).unwrap(), sort_by_venue(&visits), "two orders of one day");
+        assert_eq!(
+            *source.by_venue(at).unwrap(),
+            sort_by_venue(visits.iter().collect()),
+            "two orders of one day"
+        );
         assert_eq!(extent.visits, visits.len() as u64);
         assert!(visits.iter().all(|v| v.arrived / 86_400 == extent.day), "on the day of arrival");
         assert_eq!(visits.iter().map(|v| v.arrived).min(), Some(extent.arrived_min));
