@@ -313,7 +313,8 @@ fn notes(store: &DiskStore, visits: &UpTo<'_>, facts: &Facts) -> Vec<String> {
 }
 
 fn plan(config: &Config, count_sources: bool) -> Plan<'_> {
-    Plan { config: &config.contacts, runner: &*RUNNER, count_sources, sums_bytes: u64::MAX }
+    // The other half is for what is being read and written.
+    Plan { config: &config.contacts, runner: &*RUNNER, count_sources, sums_bytes: config.memory / 2 }
 }
 
 static RUNNER: LazyLock<LocalRunner> = LazyLock::new(LocalRunner::default);

@@ -171,8 +171,7 @@ impl<'a> TraceFiles<'a> {
     pub fn finish(self, folder: &Path, rejects: &RecordBatch) -> Result<()> {
         let mut rejects_file = TableFile::create(folder, "rejects", rejects)?;
         rejects_file.write(rejects)?;
-        for (unfinished, place) in
-            [self.contacts.finish()?, self.exposures.finish()?, rejects_file.finish()?]
+        for (unfinished, place) in [self.contacts.finish()?, self.exposures.finish()?, rejects_file.finish()?]
         {
             std::fs::rename(&unfinished, &place).map_err(Error::storage(&place, "renaming into place"))?;
         }
@@ -192,7 +191,8 @@ impl Sink for TraceFiles<'_> {
         let keys: Vec<u32> = part.contacts.iter().map(|contact| contact.person).collect();
         let persons = &names.persons.ids(&keys)?;
         let places: Vec<u32> = (0..keys.len() as u32).collect();
-        let TraceFiles { contacts: contacts_file, exposures: exposures_file, sources: (_, sources), .. } = self;
+        let TraceFiles { contacts: contacts_file, exposures: exposures_file, sources: (_, sources), .. } =
+            self;
         let sources = &*sources;
         let write_contacts = || {
             let batches = part.contacts.chunks(BATCH_ROWS).zip(places.chunks(BATCH_ROWS));

@@ -224,12 +224,7 @@ pub fn contacts(
 ///
 /// # Errors
 /// Those of reading the ids.
-pub fn exposures(
-    edges: &[Edge],
-    names: Names<'_>,
-    ids: RowIds<'_>,
-    kinds: bool,
-) -> Result<RecordBatch> {
+pub fn exposures(edges: &[Edge], names: Names<'_>, ids: RowIds<'_>, kinds: bool) -> Result<RecordBatch> {
     let rows = || edges.iter();
     let whole = |cell: fn(&Exposure) -> u32| -> Make<'_> {
         Box::new(move || {

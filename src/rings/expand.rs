@@ -8,7 +8,8 @@ use rayon::prelude::*;
 
 use super::reduce::Sums;
 use super::{
-    Edge, Exposed, Exposure, Frontier, FrontierPlace, Runner, SourceRef, Traced, TracedPerson, join_windows,
+    Edge, Exposed, Exposure, Frontier, FrontierPlace, Hop, Runner, SourceRef, Traced, TracedPerson,
+    join_windows,
 };
 use crate::config::{ContactConfig, Edges};
 use crate::contacts::ContactRule;
@@ -115,39 +116,48 @@ pub fn expand(
         let whole = keep || !in_key_order;
         let mut next = Next::default();
         let mut found_any = false;
-        for persons in split(persons, if whole { u64::MAX } else { plan.sums_bytes }) {
-            let found = plan.runner.ring(visits, &frontier, &rule, persons, keep)?;
-            let parts = if whole { vec![found.contacts.concat()] } else { found.contacts };
-            for contacts in parts.into_iter().filter(|contacts| !contacts.is_empty()) {
-                let order = if in_key_order { None } else { Some(in_id_order(&contacts, seeds.persons)?) };
-                let traced = |(person, exposed): (u32, Exposed)| TracedPerson {
-                    person,
-                    ring,
-                    exposed,
-                    best_source: sources[exposed.best.source as usize],
-                    sources: plan.count_sources.then(|| count_sources(person, &found.exposures)),
-                };
-                let edges = match all_edges {
-                    true => {
-                        let edge = |exposure: Exposure| Edge {
-                            source: sources[exposure.source as usize],
-                            ring,
-                            exposure,
-                        };
-                        let sorted = sort_edges(&found.exposures, order.as_deref(), contacts.len(), &rule);
-                        PartEdges::All(sorted.into_iter().map(edge).collect())
-                    }
-                    false => PartEdges::Best,
-                };
-                let contacts: Vec<TracedPerson> = match &order {
-                    None => contacts.into_par_iter().with_min_len(4_096).map(traced).collect(),
-                    Some(order) => order.iter().map(|at| traced(contacts[*at as usize])).collect(),
-                };
-                found_any = true;
-                if ring < plan.config.rings {
-                    next.add(&contacts);
+        let hop = Hop { visits, frontier: &frontier, rule: &rule, keep_exposures: keep };
+        let mut pass_on = |contacts: Vec<(u32, Exposed)>, exposures: &[Exposure]| -> Result<()> {
+            let order = if in_key_order { None } else { Some(in_id_order(&contacts, seeds.persons)?) };
+            let traced = |(person, exposed): (u32, Exposed)| TracedPerson {
+                person,
+                ring,
+                exposed,
+                best_source: sources[exposed.best.source as usize],
+                sources: plan.count_sources.then(|| count_sources(person, exposures)),
+            };
+            let edges = match all_edges {
+                true => {
+                    let edge = |exposure: Exposure| Edge {
+                        source: sources[exposure.source as usize],
+                        ring,
+                        exposure,
+                    };
+                    let sorted = sort_edges(exposures, order.as_deref(), contacts.len(), &rule);
+                    PartEdges::All(sorted.into_iter().map(edge).collect())
                 }
-                sink.take(Part { sources: sources.clone(), contacts, edges })?;
+                false => PartEdges::Best,
+            };
+            let contacts: Vec<TracedPerson> = match &order {
+                None => contacts.into_par_iter().with_min_len(4_096).map(traced).collect(),
+                Some(order) => order.iter().map(|at| traced(contacts[*at as usize])).collect(),
+            };
+            found_any |= !contacts.is_empty();
+            if ring < plan.config.rings {
+                next.add(&contacts);
+            }
+            sink.take(Part { sources: sources.clone(), contacts, edges })
+        };
+        if whole {
+            let mut contacts = Vec::new();
+            let exposures = plan.runner.ring(&hop, 0..persons, &mut |part| {
+                contacts.extend(part);
+                Ok(())
+            })?;
+            pass_on(contacts, &exposures)?;
+        } else {
+            for persons in split(persons, plan.sums_bytes) {
+                plan.runner.ring(&hop, persons, &mut |part| pass_on(part, &[]))?;
             }
         }
         if !found_any || ring == plan.config.rings {

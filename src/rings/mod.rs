@@ -9,7 +9,7 @@ use crate::ids::PersonSet;
 use crate::time::Second;
 
 pub use expand::{Part, PartEdges, Plan, Seeds, Sink, expand};
-pub use runner::{Find, LocalRunner, Runner};
+pub use runner::{Find, Hop, LocalRunner, Runner, Take};
 
 /// Whoever or whatever exposes people in one ring.
 ///
@@ -107,15 +107,6 @@ pub struct Best {
     pub venue: u32,
     /// Seconds of it in which both were observed.
     pub observed_s: u32,
-}
-
-/// The contacts of one ring, by person key, and the exposures asked for, sorted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ring {
-    /// Person key and sums, in parts one after the other.
-    pub contacts: Vec<Vec<(u32, Exposed)>>,
-    /// All exposures, if they were to be kept.
-    pub exposures: Vec<Exposure>,
 }
 
 /// A source by identity rather than number.

@@ -5,8 +5,10 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
+use super::runner::Take;
 use super::{Best, Exposed, Exposure};
 use crate::contacts::{ContactRule, cumulative};
+use crate::error::Result;
 
 impl Best {
     /// Smaller is better: longest, then earliest, then smallest source, then smallest venue id, then most observed.
@@ -123,17 +125,30 @@ impl<'a> Sums<'a> {
         }
     }
 
-    /// One entry a person, by key, in parts one after the other.
-    pub fn finish(self) -> Vec<Vec<Sum>> {
+    /// Hands on one entry a person, by key, in parts. Only a few parts are made at a time, and what they are made from is
+    /// freed.
+    ///
+    /// # Errors
+    /// Those of `take`.
+    pub fn finish(self, take: &mut Take<'_>) -> Result<()> {
         let Sums { first, bits, chunks, venue_ranks } = self;
-        let finish = |(at, chunk): (usize, Mutex<Chunk>)| {
-            let first = first + ((at as u32) << bits);
-            match chunk.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        let together = 2 * rayon::current_num_threads();
+        let mut chunks = (first..).step_by(1 << bits).zip(chunks);
+        loop {
+            let some: Vec<(u32, Mutex<Chunk>)> = chunks.by_ref().take(together).collect();
+            if some.is_empty() {
+                return Ok(());
+            }
+            let finish = |(first, chunk): (u32, Mutex<Chunk>)| match chunk
+                .into_inner()
+                .unwrap_or_else(PoisonError::into_inner)
+            {
                 Chunk::Few(list) => by_person(list, venue_ranks),
                 Chunk::All(sums) => (first..).zip(sums).filter(|(_, sum)| sum.exposures > 0).collect(),
-            }
-        };
-        chunks.into_par_iter().enumerate().map(finish).filter(|part| !part.is_empty()).collect()
+            };
+            let parts: Vec<Vec<Sum>> = some.into_par_iter().map(finish).collect();
+            parts.into_iter().filter(|part| !part.is_empty()).try_for_each(&mut *take)?;
+        }
     }
 }
 

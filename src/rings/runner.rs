@@ -17,7 +17,7 @@ use rayon::prelude::*;
 
 use super::reduce::{self, Collector, Sums};
 use super::sources::{self, Reach, VenueSpan};
-use super::{Best, Exposed, Exposure, Frontier, Ring};
+use super::{Best, Exposed, Exposure, Frontier};
 use crate::contacts::ContactRule;
 use crate::contacts::overlap::{SourceSpan, VenueVisits, sweep};
 use crate::contacts::sums::{Scratch, VisitSum, Wanted, add_up};
@@ -28,20 +28,28 @@ use crate::store::{Keys, Stay, Times, VisitSource};
 /// Finds the contacts of one ring. An implementor chooses where the kernel runs, never what it computes: equal
 /// arguments, equal contacts.
 pub trait Runner: Sync {
-    /// The persons with keys in `persons`, not settled, who have an exposure to the frontier, by key, with their sums;
-    /// and, if `keep_exposures`, every exposure, sorted.
+    /// Hands the persons with keys in `persons`, not settled, who have an exposure to the frontier, to `take`, with their
+    /// sums, in parts in the order of keys; returns every exposure, sorted, if they are to be kept.
     ///
     /// # Errors
-    /// Those of reading the visits.
-    fn ring(
-        &self,
-        visits: &dyn VisitSource,
-        frontier: &Frontier,
-        rule: &ContactRule,
-        persons: Range<u32>,
-        keep_exposures: bool,
-    ) -> Result<Ring>;
+    /// Those of reading the visits, and of `take`.
+    fn ring(&self, hop: &Hop<'_>, persons: Range<u32>, take: &mut Take<'_>) -> Result<Vec<Exposure>>;
 }
+
+/// One hop from a ring to the next.
+pub struct Hop<'a> {
+    /// Where everyone was.
+    pub visits: &'a dyn VisitSource,
+    /// Who exposes.
+    pub frontier: &'a Frontier,
+    /// What counts as a contact.
+    pub rule: &'a ContactRule,
+    /// Whether every exposure is wanted beside the sums.
+    pub keep_exposures: bool,
+}
+
+/// Takes some contacts, by key, with their sums.
+pub type Take<'a> = dyn FnMut(Vec<(u32, Exposed)>) -> Result<()> + 'a;
 
 /// How the visits of sources are found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,19 +87,13 @@ const LOOKED_UP_SHARE: u64 = 2;
 const SPANS_A_PIECE: usize = 64;
 
 impl Runner for LocalRunner {
-    fn ring(
-        &self,
-        visits: &dyn VisitSource,
-        frontier: &Frontier,
-        rule: &ContactRule,
-        persons: Range<u32>,
-        keep_exposures: bool,
-    ) -> Result<Ring> {
+    fn ring(&self, hop: &Hop<'_>, persons: Range<u32>, take: &mut Take<'_>) -> Result<Vec<Exposure>> {
+        let Hop { visits, frontier, rule, keep_exposures } = *hop;
         debug_assert!(frontier.persons.iter().all(|p| frontier.settled.contains(*p)), "sources are settled");
         let collect = keep_exposures || rule.cumulative.is_some();
         let job = Job { visits, frontier, rule, persons: persons.clone(), collect };
         let sums = Sums::new(persons, &rule.venue_ranks);
-        let exposures = if self.looks_up(visits, frontier, rule) {
+        let mut exposures = if self.looks_up(visits, frontier, rule) {
             let mut spans = sources::look_up(visits, frontier, rule)?;
             spans.extend(sources::places(frontier));
             spans.par_sort_unstable_by_key(|(venue, span)| (*venue, span.order()));
@@ -107,13 +109,13 @@ impl Runner for LocalRunner {
             self.work(&sums, ranges.len(), |at, worker| worker.meet_in(&job, &members, ranges[at].clone()))?
         };
         if !collect {
-            return Ok(Ring { contacts: sums.finish(), exposures });
+            sums.finish(take)?;
+            return Ok(exposures);
         }
-        let mut exposures = exposures;
         exposures.par_sort_unstable();
         let exposures = reduce::cumulative(exposures, rule);
-        let contacts = vec![reduce::of_exposures(&exposures, &rule.venue_ranks)];
-        Ok(Ring { contacts, exposures: if keep_exposures { exposures } else { Vec::new() } })
+        take(reduce::of_exposures(&exposures, &rule.venue_ranks))?;
+        Ok(if keep_exposures { exposures } else { Vec::new() })
     }
 }
 

@@ -1,12 +1,12 @@
 //! A published store, open for reading.
 
-use std::borrow::Cow;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Error, Result};
 use crate::ids::IdColumn;
+use crate::store::column::{Column, Pool};
 use crate::store::format::{self, Order, RejectRow, order_key};
 use crate::store::manifest::{DataFile, Manifest};
 use crate::store::merge::Existing;
@@ -26,6 +26,7 @@ pub struct DiskStore {
     days: Vec<DayExtent>,
     /// By day: the copies that have been opened.
     open: Vec<[Mutex<Option<Arc<PagedFile>>>; 2]>,
+    pool: Pool,
 }
 
 impl DiskStore {
@@ -51,7 +52,15 @@ impl DiskStore {
         }
         let days = manifest.extents();
         let open = days.iter().map(|_| Default::default()).collect();
-        Ok(Some(DiskStore { folder: folder.into(), persons, venues, days, open, manifest }))
+        Ok(Some(DiskStore {
+            folder: folder.into(),
+            persons,
+            venues,
+            days,
+            open,
+            manifest,
+            pool: Pool::default(),
+        }))
     }
 
     /// The store in `folder`, which must be there.
@@ -176,25 +185,23 @@ impl VisitSource for DiskStore {
     }
 
     fn keys(&self, day: usize, rows: Range<usize>) -> Result<Keys<'_>> {
-        let (mut person, mut venue) = (Vec::new(), Vec::new());
+        let (mut person, mut venue) = (self.pool.take(), self.pool.take());
         self.read(day, Order::Venue, rows, &mut [(PERSON, &mut person), (VENUE, &mut venue)])?;
         self.check_keys(&person, self.persons.with_visits())?;
         self.check_keys(&venue, self.venues.ids.len())?;
-        Ok(Keys { person: Cow::Owned(person), venue: Cow::Owned(venue) })
+        Ok(Keys { person: Column::Read(person, &self.pool), venue: Column::Read(venue, &self.pool) })
     }
 
     fn times(&self, day: usize, rows: Range<usize>) -> Result<Times<'_>> {
-        let (mut arrived, mut left, mut seen) = (Vec::new(), Vec::new(), Vec::new());
+        let [mut arrived, mut left, mut seen] = [(); 3].map(|()| self.pool.take());
         let columns = &mut [(ARRIVED, &mut arrived), (STAY, &mut left), (UNSEEN, &mut seen)];
         self.read(day, Order::Venue, rows, columns)?;
         left.iter_mut().zip(&arrived).for_each(|(stay, arrived)| *stay = stay.saturating_add(*arrived));
         let all_seen = seen.iter().all(|unseen| *unseen == 0);
         seen.iter_mut().zip(&left).for_each(|(unseen, left)| *unseen = left.saturating_sub(*unseen));
-        Ok(Times {
-            arrived: Cow::Owned(arrived),
-            left: Cow::Owned(left),
-            seen_until: (!all_seen).then_some(Cow::Owned(seen)),
-        })
+        let column = |values| Column::Read(values, &self.pool);
+        let seen = column(seen);
+        Ok(Times { arrived: column(arrived), left: column(left), seen_until: (!all_seen).then_some(seen) })
     }
 
     fn rows_of_persons(&self, day: usize, persons: usize) -> Option<u64> {

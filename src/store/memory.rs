@@ -1,12 +1,12 @@
 //! Visits held in memory for one trace, without a store.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use rayon::prelude::*;
 
 use crate::error::Result;
 use crate::ids::IdTable;
+use crate::store::column::Column;
 use crate::store::persons::Persons;
 use crate::store::{DayExtent, Keys, Stay, Times, Venues, VisitSource, sort_by_venue};
 use crate::time::Second;
@@ -69,17 +69,17 @@ impl VisitSource for MemoryVisits {
     fn keys(&self, day: usize, rows: Range<usize>) -> Result<Keys<'_>> {
         let visits = &self.by_venue[day];
         Ok(Keys {
-            person: Cow::Borrowed(&visits.person[rows.clone()]),
-            venue: Cow::Borrowed(&visits.venue[rows]),
+            person: Column::Held(&visits.person[rows.clone()]),
+            venue: Column::Held(&visits.venue[rows]),
         })
     }
     fn times(&self, day: usize, rows: Range<usize>) -> Result<Times<'_>> {
         let visits = &self.by_venue[day];
         let (left, seen_until) = (&visits.left[rows.clone()], &visits.seen_until[rows.clone()]);
         Ok(Times {
-            arrived: Cow::Borrowed(&visits.arrived[rows]),
-            left: Cow::Borrowed(left),
-            seen_until: (left != seen_until).then_some(Cow::Borrowed(seen_until)),
+            arrived: Column::Held(&visits.arrived[rows]),
+            left: Column::Held(left),
+            seen_until: (left != seen_until).then_some(Column::Held(seen_until)),
         })
     }
     fn rows_of_persons(&self, _: usize, _: usize) -> Option<u64> {

@@ -16,6 +16,7 @@
 //! A day is the UTC day of arrival; a visit is stored once, on that day, however long it lasts. Files are named by
 //! their content and never overwritten: a new version is a new manifest, renamed into place.
 
+pub mod column;
 pub mod delta;
 pub mod disk;
 pub mod format;
@@ -28,13 +29,13 @@ pub mod persons;
 pub mod publish;
 pub mod up_to;
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::config::{ContactConfig, ContactThreshold, StayRule, VisitRules};
 use crate::error::Result;
 use crate::ids::{IdTable, IdType};
 use crate::records::venues::VenueFacts;
+use crate::store::column::Column;
 use crate::store::persons::Persons;
 use crate::time::Second;
 use crate::visits::{StayRules, Visits};
@@ -74,19 +75,19 @@ pub trait VisitSource: Sync {
 /// Persons and venues of some visits.
 pub struct Keys<'a> {
     /// Person keys.
-    pub person: Cow<'a, [u32]>,
+    pub person: Column<'a>,
     /// Venue keys, rising.
-    pub venue: Cow<'a, [u32]>,
+    pub venue: Column<'a>,
 }
 
 /// Times of some visits.
 pub struct Times<'a> {
     /// Starts.
-    pub arrived: Cow<'a, [Second]>,
+    pub arrived: Column<'a>,
     /// Ends. A visit that is to be left out ends where it starts.
-    pub left: Cow<'a, [Second]>,
+    pub left: Column<'a>,
     /// Last observed instants; `None` if those are the ends.
-    pub seen_until: Option<Cow<'a, [Second]>>,
+    pub seen_until: Option<Column<'a>>,
 }
 
 /// One visit as tracing reads it.

@@ -3,10 +3,10 @@
 //! Which visits there are does not depend on what came later, but a stay going on at that instant keeps the end that
 //! later scans gave it: the best knowledge there is of how long it lasted.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::error::Result;
+use crate::store::column::{Column, Pool};
 use crate::store::persons::Persons;
 use crate::store::{DayExtent, Keys, Stay, Times, Venues, VisitSource, stays_of};
 use crate::time::{FOREVER, Second};
@@ -16,6 +16,7 @@ pub struct UpTo<'a> {
     inner: &'a dyn VisitSource,
     end: Second,
     days: Vec<DayExtent>,
+    pool: Pool,
 }
 
 impl<'a> UpTo<'a> {
@@ -31,7 +32,7 @@ impl<'a> UpTo<'a> {
             let whole = crate::time::utc_day(end) > day.day || end == FOREVER;
             days.push(if whole { *day } else { before(inner, at, end)? });
         }
-        Ok(UpTo { inner, end, days })
+        Ok(UpTo { inner, end, days, pool: Pool::default() })
     }
 
     fn is_cut(&self, day: usize) -> bool {
@@ -71,11 +72,11 @@ impl VisitSource for UpTo<'_> {
     fn times(&self, day: usize, rows: Range<usize>) -> Result<Times<'_>> {
         let mut times = self.inner.times(day, rows)?;
         if self.is_cut(day) {
+            let mut left = self.pool.take();
             let pairs = times.arrived.iter().zip(times.left.iter());
-            let left =
-                pairs.map(|(arrived, left)| if *arrived < self.end { *left } else { *arrived }).collect();
-            times.seen_until.get_or_insert(times.left.clone());
-            times.left = Cow::Owned(left);
+            left.extend(pairs.map(|(arrived, left)| if *arrived < self.end { *left } else { *arrived }));
+            let ends = std::mem::replace(&mut times.left, Column::Read(left, &self.pool));
+            times.seen_until.get_or_insert(ends);
         }
         Ok(times)
     }
