@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::outputs::tables::{ContactColumns, Names, RowIds, SourceIds, contacts, exposures};
 use crate::rings::{Edge, Part, PartEdges, Sink, TracedPerson};
 use crate::store::format::{Layout, properties};
-use crate::store::publish;
+use crate::store::publish::{self, parquet_failed};
 
 /// A Parquet file in the making, beside its place.
 struct TableFile {
@@ -46,7 +46,7 @@ impl TableFile {
         let place = folder.join(format!("{name}.parquet"));
         let unfinished = folder.join(format!("{}{name}.parquet", publish::UNFINISHED));
         let file = File::create(&unfinished).map_err(Error::storage(&unfinished, "creating"))?;
-        let failed = |e| failed(&unfinished, e);
+        let failed = |e| parquet_failed(&unfinished, e);
         let writer =
             ArrowWriter::try_new(BufWriter::new(file), empty.schema(), Some(settings(&empty.schema())));
         let (writer, columns) = writer.and_then(ArrowWriter::into_serialized_writer).map_err(failed)?;
@@ -55,7 +55,7 @@ impl TableFile {
 
     /// Appends rows.
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        let failed = |e| failed(&self.unfinished, e);
+        let failed = |e| parquet_failed(&self.unfinished, e);
         if self.group.is_empty() {
             self.group = self.columns.create_column_writers(self.groups).map_err(failed)?;
         }
@@ -70,7 +70,7 @@ impl TableFile {
     }
 
     fn end_group(&mut self) -> Result<()> {
-        let failed = |e| failed(&self.unfinished, e);
+        let failed = |e| parquet_failed(&self.unfinished, e);
         let columns = std::mem::take(&mut self.group).into_par_iter().map(ArrowColumnWriter::close);
         let encoded: std::result::Result<Vec<ArrowColumnChunk>, ParquetError> = columns.collect();
         let mut group = self.writer.next_row_group().map_err(failed)?;
@@ -88,20 +88,9 @@ impl TableFile {
         if self.rows > 0 {
             self.end_group()?;
         }
-        self.writer.finish().map_err(|e| failed(&self.unfinished, e))?;
+        self.writer.finish().map_err(|e| parquet_failed(&self.unfinished, e))?;
         Ok((self.unfinished, self.place))
     }
-}
-
-fn failed(path: &Path, error: ParquetError) -> Error {
-    let io = match error {
-        ParquetError::External(inner) => match inner.downcast::<std::io::Error>() {
-            Ok(io) => *io,
-            Err(other) => std::io::Error::other(other),
-        },
-        other => std::io::Error::other(other),
-    };
-    Error::storage(path, "writing")(io)
 }
 
 /// Numbers as bit-packed differences, which a general compressor hardly makes smaller; ids of sources, whose differences

@@ -67,6 +67,73 @@ pub fn decode<T: Value>(bytes: &[u8], expected: usize, out: &mut Vec<T>) -> Opti
     Some(())
 }
 
+/// Values a block, and miniblocks in it, of the pages written here.
+const BLOCK: usize = 128;
+const MINIS: usize = 4;
+const MINI: usize = BLOCK / MINIS;
+
+/// Appends the page that holds `values`: what [`decode`] reads, and any reader of Parquet.
+pub fn encode(values: &[u32], out: &mut Vec<u8>) {
+    put_number(out, BLOCK as u64);
+    put_number(out, MINIS as u64);
+    put_number(out, values.len() as u64);
+    let Some((first, rest)) = values.split_first() else { return put_zigzag(out, 0) };
+    // Parquet's integers are signed; unsigned ones are their bit patterns.
+    put_zigzag(out, (*first as i32).into());
+    let mut last = *first;
+    for block in rest.chunks(BLOCK) {
+        let mut above = [0; BLOCK];
+        above[0] = block[0].wrapping_sub(last);
+        for (difference, pair) in above[1..].iter_mut().zip(block.windows(2)) {
+            *difference = pair[1].wrapping_sub(pair[0]);
+        }
+        last = block[block.len() - 1];
+        let differences = &mut above[..block.len()];
+        let least = differences.iter().fold(i32::MAX, |least, difference| least.min(*difference as i32));
+        differences.iter_mut().for_each(|difference| *difference = difference.wrapping_sub(least as u32));
+        put_zigzag(out, least.into());
+        let widths = out.len();
+        out.extend([0; MINIS]);
+        for (mini, values) in above.chunks_exact(MINI).take(block.len().div_ceil(MINI)).enumerate() {
+            let bits = values.iter().fold(0, |bits, value| bits | value);
+            let width = (u32::BITS - bits.leading_zeros()) as usize;
+            out[widths + mini] = width as u8;
+            let values: &[u32; MINI] = values.try_into().expect("a whole miniblock");
+            // A width known to the compiler turns the shifts into constants.
+            macro_rules! by_width {
+                ($($w:literal)*) => { match width { $($w => pack::<$w>(values, out),)* _ => {} } };
+            }
+            by_width!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32);
+        }
+    }
+}
+
+fn pack<const W: usize>(values: &[u32; MINI], out: &mut Vec<u8>) {
+    let mut packed = [0; MINI * 4];
+    let (mut word, mut bits, mut at) = (0_u64, 0, 0);
+    for value in values {
+        word |= u64::from(*value) << bits;
+        bits += W;
+        if bits >= 32 {
+            packed[at..at + 4].copy_from_slice(&(word as u32).to_le_bytes());
+            (word, bits, at) = (word >> 32, bits - 32, at + 4);
+        }
+    }
+    out.extend_from_slice(&packed[..W * 4]);
+}
+
+fn put_number(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+fn put_zigzag(out: &mut Vec<u8>, value: i64) {
+    put_number(out, ((value << 1) ^ (value >> 63)) as u64);
+}
+
 /// An integer a page can hold.
 pub trait Value: Copy + Default {
     /// Its width.
@@ -159,5 +226,26 @@ impl<'a> Input<'a> {
     fn zigzag(&mut self) -> Option<i64> {
         let value = self.number()?;
         Some((value >> 1) as i64 ^ -((value & 1) as i64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_encoded_is_decoded() {
+        let noise = |n: u32, bits: u32| n.wrapping_mul(0x9e37_79b9) >> (32 - bits);
+        let mut pages: Vec<Vec<u32>> = vec![Vec::new(), vec![7], vec![u32::MAX, 0, u32::MAX, 1 << 31]];
+        for len in [2, 32, 33, 128, 129, 130, 1_023, 1_024] {
+            pages.extend((1..=32).map(|bits| (0..len).map(|n| noise(n, bits)).collect()));
+            pages.push(vec![5; len as usize]);
+        }
+        for values in pages {
+            let (mut bytes, mut decoded) = (Vec::new(), vec![1]);
+            encode(&values, &mut bytes);
+            decode::<u32>(&bytes, values.len(), &mut decoded).expect("a page");
+            assert_eq!(decoded[1..], values);
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, UInt8Array, UInt32Array};
 use arrow::compute::concat_batches;
-use arrow::datatypes::{Field, Int64Type, Schema, UInt8Type, UInt32Type, UInt64Type};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, UInt8Type, UInt32Type, UInt64Type};
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -47,14 +47,6 @@ pub fn properties(layout: Layout) -> WriterPropertiesBuilder {
         .set_max_row_group_row_count(Some(layout.page_rows * layout.group_pages))
         .set_data_page_row_count_limit(layout.page_rows)
         .set_write_batch_size(layout.page_rows)
-}
-
-/// A file of a store and its page index.
-pub struct Paged {
-    /// The Parquet file.
-    pub bytes: Vec<u8>,
-    /// Where its pages lie.
-    pub pages: Vec<u8>,
 }
 
 /// A table as the bytes of a Parquet file.
@@ -151,32 +143,22 @@ pub fn order_key(key: u32, arrived: Second) -> u64 {
     u64::from(key) << 32 | u64::from(arrived)
 }
 
-/// Visits as they are in `by_person` and `by_venue`.
-///
-/// # Panics
-/// If they are not sorted so.
-pub fn visits_to_bytes(visits: &Visits, order: Order, layout: Layout) -> Result<Paged> {
-    let difference =
-        |until: &[u32], from: &[u32]| -> Vec<u32> { until.iter().zip(from).map(|(u, f)| u - f).collect() };
-    let ends: Vec<u8> = visits.end_source.iter().map(|e| *e as u8).collect();
-    let batch = table(vec![
-        (PAGED_COLUMNS[0], numbers(&visits.person)),
-        (PAGED_COLUMNS[1], numbers(&visits.venue)),
-        (PAGED_COLUMNS[2], numbers(&visits.arrived)),
-        (PAGED_COLUMNS[3], numbers(&difference(&visits.left, &visits.arrived))),
-        (PAGED_COLUMNS[4], numbers(&difference(&visits.left, &visits.seen_until))),
-        ("end_source", Arc::new(UInt8Array::from(ends))),
-    ]);
-    let (bytes, metadata) = encode(&batch, dense(&PAGED_COLUMNS, layout))?;
-    let keys = if order == Order::Person { &visits.person } else { &visits.venue };
-    let key = |row: usize| order_key(keys[row], visits.arrived[row]);
-    assert!((1..visits.len()).all(|row| key(row - 1) <= key(row)), "visits are sorted");
-    let starts: Vec<u64> = (0..visits.len()).step_by(layout.page_rows).map(key).collect();
-    let bounds: Vec<u32> =
-        visits.left.chunks(layout.page_rows).map(|page| *page.iter().max().expect("a row")).collect();
-    let pages = pages::index(&bytes, &metadata, layout.page_rows, PAGED_COLUMNS.len(), &starts, &bounds);
-    Ok(Paged { bytes, pages })
+/// Columns of visits.
+pub const COLUMNS: usize = PAGED_COLUMNS.len() + 1;
+
+/// The columns of visits as they are in `by_person` and `by_venue`.
+pub fn visits_schema() -> Arc<Schema> {
+    let number = |name: &&str| Field::new(*name, DataType::UInt32, false);
+    let end = Field::new(END_SOURCE, DataType::UInt8, false);
+    Arc::new(Schema::new(PAGED_COLUMNS.iter().map(number).chain([end]).collect::<Vec<_>>()))
 }
+
+/// How they are written.
+pub fn visits_settings(layout: Layout) -> WriterProperties {
+    dense(&PAGED_COLUMNS, layout)
+}
+
+const END_SOURCE: &str = "end_source";
 
 /// # Errors
 /// `damaged` if the file is not as written.
@@ -191,7 +173,7 @@ pub fn visits_from_bytes(bytes: Vec<u8>, name: &str) -> Result<Visits> {
         visits.arrived.extend(arrived);
         visits.left.extend(arrived.iter().zip(stay).map(|(a, s)| a + s));
         visits.seen_until.extend(arrived.iter().zip(stay).zip(unseen).map(|((a, s), u)| a + s - u));
-        for number in column::<UInt8Type>(&batch, "end_source", name)? {
+        for number in column::<UInt8Type>(&batch, END_SOURCE, name)? {
             let end = EndSource::from_number(*number);
             visits.end_source.push(end.ok_or_else(|| Error::damaged(name, "an unknown end_source"))?);
         }

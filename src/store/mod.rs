@@ -16,7 +16,9 @@
 //! A day is the UTC day of arrival; a visit is stored once, on that day, however long it lasts. Files are named by
 //! their content and never overwritten: a new version is a new manifest, renamed into place.
 
+mod by_venue;
 pub mod column;
+pub mod copies;
 pub mod delta;
 pub mod disk;
 pub mod format;

@@ -44,7 +44,6 @@ pub fn index(
     starts: &[u64],
     bounds: &[u32],
 ) -> Vec<u8> {
-    let rows = metadata.file_metadata().num_rows() as u64;
     let mut entries = Vec::new();
     let (mut pages, mut rows_before) = (0, 0);
     for (number, group) in metadata.row_groups().iter().enumerate() {
@@ -72,7 +71,74 @@ pub fn index(
             pages += 1;
         }
     }
-    assert!(starts.len() == pages && bounds.len() == pages, "a start and a bound a page");
+    let rows = metadata.file_metadata().num_rows() as u64;
+    whole(rows, page_rows, columns, starts, bounds, &entries)
+}
+
+/// Where the data of a page lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// From the start of the file.
+    pub offset: u64,
+    /// Bytes.
+    pub length: u32,
+    /// CRC-32 of them.
+    pub check: u32,
+}
+
+/// The page index of a file that is being written.
+pub struct Index {
+    page_rows: usize,
+    columns: usize,
+    rows: u64,
+    starts: Vec<u64>,
+    bounds: Vec<u32>,
+    entries: Vec<u8>,
+}
+
+impl Index {
+    /// Of no pages yet.
+    pub fn new(page_rows: usize, columns: usize) -> Index {
+        Index { page_rows, columns, rows: 0, starts: Vec::new(), bounds: Vec::new(), entries: Vec::new() }
+    }
+
+    /// Adds a page of that many rows: the order key of its first row, its greatest bound, and where it lies in each
+    /// column.
+    ///
+    /// # Panics
+    /// If a page before it was shorter than it has to be.
+    pub fn push(&mut self, rows: usize, start: u64, bound: u32, places: impl Iterator<Item = Place>) {
+        let before = (self.starts.len() * self.page_rows) as u64;
+        assert!(self.rows == before, "only the last page of a file is shorter");
+        self.rows += rows as u64;
+        self.starts.push(start);
+        self.bounds.push(bound);
+        let from = self.entries.len();
+        for Place { offset, length, check } in places {
+            self.entries.extend(offset.to_le_bytes());
+            self.entries.extend(length.to_le_bytes());
+            self.entries.extend(check.to_le_bytes());
+        }
+        self.entries.extend(crc32fast::hash(&self.entries[from..]).to_le_bytes());
+    }
+
+    /// The bytes of the index.
+    pub fn finish(self) -> Vec<u8> {
+        whole(self.rows, self.page_rows, self.columns, &self.starts, &self.bounds, &self.entries)
+    }
+}
+
+fn whole(
+    rows: u64,
+    page_rows: usize,
+    columns: usize,
+    starts: &[u64],
+    bounds: &[u32],
+    entries: &[u8],
+) -> Vec<u8> {
+    let pages = starts.len();
+    let regular = bounds.len() == pages && entries.len() == pages * (ENTRY * columns + 4);
+    assert!(regular, "a start, a bound and the entries of its columns a page");
     let mut middle = Vec::with_capacity(12 * pages);
     starts.iter().for_each(|start| middle.extend(start.to_le_bytes()));
     bounds.iter().for_each(|bound| middle.extend(bound.to_le_bytes()));
@@ -82,7 +148,7 @@ pub fn index(
     }
     head.extend(crc32fast::hash(&middle).to_le_bytes());
     head.extend(crc32fast::hash(&head).to_le_bytes());
-    [head, middle, entries].concat()
+    [&head, &middle, entries].concat()
 }
 
 /// A file open for reading page by page.

@@ -4,6 +4,9 @@ use std::fs::{File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use parquet::errors::ParquetError;
+use tempfile::NamedTempFile;
+
 use crate::error::{Error, Result};
 use crate::store::manifest::DataFile;
 use crate::store::pages::index_path;
@@ -71,18 +74,108 @@ pub fn create_folder(folder: &Path) -> Result<()> {
 /// # Errors
 /// `storage`; the path is then as it was.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path.parent().expect("a file has a folder");
+    let mut file = unfinished(path.parent().expect("a file has a folder"))?;
+    file.write_all(bytes).map_err(Error::storage(path, "writing"))?;
+    put_in_place(file, path)
+}
+
+/// A new file in `folder` that is gone when dropped.
+fn unfinished(folder: &Path) -> Result<NamedTempFile> {
     create_folder(folder)?;
     let mut builder = tempfile::Builder::new();
     builder.prefix(UNFINISHED);
     // Temporary files are private to their owner; a published one is as readable as the umask lets it be.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder).map_err(Error::storage(path, "creating"))?;
-    file.write_all(bytes).map_err(Error::storage(path, "writing"))?;
+    builder.tempfile_in(folder).map_err(Error::storage(folder, "creating a file in"))
+}
+
+/// Flushes a file, renames it and makes the rename last.
+fn put_in_place(file: NamedTempFile, path: &Path) -> Result<()> {
     file.as_file().sync_all().map_err(Error::storage(path, "flushing"))?;
     file.persist(path).map_err(|e| Error::storage(path, "renaming")(e.error))?;
-    sync_folder(folder)
+    sync_folder(path.parent().expect("a file has a folder"))
+}
+
+/// A file named by its content that is written piece by piece, beside its place until it is finished.
+pub struct ContentFile {
+    file: NamedTempFile,
+    folder: PathBuf,
+    hasher: blake3::Hasher,
+    bytes: u64,
+    buffer: Vec<u8>,
+}
+
+/// Bytes hashed and written at once: short ones keep the hash from using the width of the processor.
+const BUFFER: usize = 256 << 10;
+
+impl ContentFile {
+    /// An empty one in `store/folder`.
+    ///
+    /// # Errors
+    /// `storage`.
+    pub fn create(store: &Path, folder: &str) -> Result<ContentFile> {
+        let folder = store.join(folder);
+        let file = unfinished(&folder)?;
+        Ok(ContentFile { file, folder, hasher: blake3::Hasher::new(), bytes: 0, buffer: Vec::new() })
+    }
+
+    /// What went wrong with writing it.
+    pub fn failed(&self, error: ParquetError) -> Error {
+        parquet_failed(&self.folder, error)
+    }
+
+    /// Puts it in its place with its page index beside it, and returns its entry, as [`write_paged`] does.
+    ///
+    /// # Errors
+    /// `storage`.
+    pub fn finish(mut self, store: &Path, rows: u64, pages: &[u8]) -> Result<DataFile> {
+        self.flush().map_err(Error::storage(&self.folder, "writing"))?;
+        let ContentFile { file, folder, hasher, bytes, .. } = self;
+        let blake3 = hasher.finalize().to_hex().to_string();
+        let path = folder.join(format!("{}.parquet", &blake3[..CONTENT_NAME]));
+        let whole = File::open(&path).ok().and_then(|there| {
+            let mut hasher = blake3::Hasher::new();
+            hasher.update_reader(there).ok().map(|hasher| hasher.finalize().to_hex().as_str() == blake3)
+        });
+        if whole != Some(true) {
+            put_in_place(file, &path)?;
+        }
+        let inside = path.strip_prefix(store).expect("its folder is in the store");
+        let path = inside.to_string_lossy().into_owned();
+        let pages_blake3 = write_index(store, &path, pages)?;
+        Ok(DataFile { path, rows, bytes, blake3, pages_blake3: Some(pages_blake3) })
+    }
+}
+
+impl Write for ContentFile {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.buffer.len() + bytes.len() > BUFFER {
+            self.flush()?;
+        }
+        self.buffer.extend_from_slice(bytes);
+        self.bytes += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.hasher.update(&self.buffer);
+        self.file.write_all(&self.buffer)?;
+        self.buffer.clear();
+        Ok(())
+    }
+}
+
+/// A failure to write a Parquet file, as one of storage.
+pub fn parquet_failed(path: &Path, error: ParquetError) -> Error {
+    let io = match error {
+        ParquetError::External(inner) => match inner.downcast::<std::io::Error>() {
+            Ok(io) => *io,
+            Err(other) => std::io::Error::other(other),
+        },
+        other => std::io::Error::other(other),
+    };
+    Error::storage(path, "writing")(io)
 }
 
 /// Writes a file named by its content below `store/folder` and returns its entry.
@@ -107,17 +200,23 @@ pub fn write_paged(
     let blake3 = blake3::hash(bytes).to_hex().to_string();
     let path = format!("{folder}/{}.parquet", &blake3[..CONTENT_NAME]);
     let full = store.join(&path);
-    // The same name is the same content, unless the disk has lost some of it.
-    let write = |path: &Path, bytes: &[u8]| match std::fs::read(path).ok().as_deref() == Some(bytes) {
+    write_unless_there(&full, bytes)?;
+    let pages_blake3 = pages.map(|pages| write_index(store, &path, pages)).transpose()?;
+    Ok(DataFile { path, rows, bytes: bytes.len() as u64, blake3, pages_blake3 })
+}
+
+/// Writes the page index of a content file and returns its hash.
+fn write_index(store: &Path, path: &str, pages: &[u8]) -> Result<String> {
+    write_unless_there(&store.join(index_path(path)), pages)?;
+    Ok(blake3::hash(pages).to_hex().to_string())
+}
+
+/// The same name is the same content, unless the disk has lost some of it.
+fn write_unless_there(path: &Path, bytes: &[u8]) -> Result<()> {
+    match std::fs::read(path).ok().as_deref() == Some(bytes) {
         true => Ok(()),
         false => write_file(path, bytes),
-    };
-    write(&full, bytes)?;
-    if let Some(pages) = pages {
-        write(&store.join(index_path(&path)), pages)?;
     }
-    let pages_blake3 = pages.map(|pages| blake3::hash(pages).to_hex().to_string());
-    Ok(DataFile { path, rows, bytes: bytes.len() as u64, blake3, pages_blake3 })
 }
 
 /// Checks that a file named in a manifest and its page index are those that were published.

@@ -10,6 +10,7 @@ use std::sync::Mutex;
 
 use rayon::prelude::*;
 
+use crate::store::copies::Stay;
 use crate::store::ingest::lock;
 use crate::store::ingest::ranges::Ranges;
 use crate::time::{Second, utc_day};
@@ -60,19 +61,6 @@ impl Origin {
     fn source(self) -> u32 {
         self.0 & !(Self::OUT | Self::CARRIED)
     }
-}
-
-/// A visit on its day.
-#[derive(Clone, Copy)]
-pub struct Stay {
-    /// Place of the person among the persons of its bucket.
-    pub person: u32,
-    /// Venue key.
-    pub venue: u32,
-    /// Start.
-    pub arrived: Second,
-    /// End.
-    pub left: Second,
 }
 
 /// A change of a visit on a day that is not being written now.
@@ -169,7 +157,8 @@ impl Buckets {
 pub struct Joined {
     /// Tokens of its persons, sorted.
     pub persons: Vec<u64>,
-    /// By place of the day: its visits by person, arrival, venue.
+    /// By place of the day: its visits by person, arrival, venue. Persons are places among those above until they
+    /// have keys.
     pub days: Vec<Vec<Stay>>,
     /// File numbers of rows that repeat or prolong another.
     pub merged: Vec<u32>,

@@ -9,23 +9,24 @@ use crate::error::Result;
 use crate::ids::{IdTable, IdType};
 use crate::records::bulk::Bulk;
 use crate::records::scans::{PERSONS, VENUES, VisitRows};
+use crate::store::copies::Stay;
 use crate::store::disk::DiskStore;
 use crate::store::format::RejectRow;
 use crate::store::ingest::budget::Spare;
 use crate::store::ingest::first::{self, Remember, Seen, SeenPiece};
-use crate::store::ingest::join::{BUCKET_ROWS, BUCKETS_MAX, Buckets, Days, Edit, Joined, Origin, Row, Stay};
+use crate::store::ingest::join::{BUCKET_ROWS, BUCKETS_MAX, Buckets, Days, Edit, Joined, Origin, Row};
 use crate::store::ingest::keys::{Persons, ToTokens, VenueKeys};
 use crate::store::ingest::ranges::Ranges;
 use crate::store::ingest::{Added, Feed, NewFiles, lock, new_files};
 use crate::store::merge::Existing;
-use crate::store::{DayExtent, VisitSource, sort_by_venue};
+use crate::store::{DayExtent, VisitSource, by_venue};
 use crate::time::{DAY_S, FOREVER, Second};
-use crate::visits::{EndSource, Visits};
+use crate::visits::{EndSource, Visit, Visits};
 
 /// Takes the days as they are finished.
 pub trait DaySink: Sync {
-    /// Takes a day's visits, sorted by person; a day may come again, changed.
-    fn take(&self, day: u32, visits: Visits) -> Result<()>;
+    /// Takes a day's visits, in parts one after the other, sorted by person; a day may come again, changed.
+    fn take(&self, day: u32, stays: Vec<Vec<Stay>>) -> Result<()>;
     /// A day's visits as they were taken last; `None` if they never were.
     fn taken(&self, day: u32) -> Result<Option<Visits>>;
 }
@@ -35,8 +36,17 @@ pub trait DaySink: Sync {
 struct Held(Mutex<BTreeMap<u32, Visits>>);
 
 impl DaySink for Held {
-    fn take(&self, day: u32, visits: Visits) -> Result<()> {
-        let visits = sort_by_venue(visits);
+    fn take(&self, day: u32, stays: Vec<Vec<Stay>>) -> Result<()> {
+        let mut visits = Visits::with_capacity(stays.iter().map(Vec::len).sum());
+        by_venue::hand_on(stays, |stays| {
+            visits.person.extend(stays.iter().map(|stay| stay.person));
+            visits.venue.extend(stays.iter().map(|stay| stay.venue));
+            visits.arrived.extend(stays.iter().map(|stay| stay.arrived));
+            visits.left.extend(stays.iter().map(|stay| stay.left));
+            Ok(())
+        })?;
+        visits.seen_until.extend_from_slice(&visits.left);
+        visits.end_source.resize(visits.len(), EndSource::CheckOut);
         lock(&self.0).insert(day, visits);
         Ok(())
     }
@@ -298,9 +308,11 @@ impl Work<'_> {
         let next = Mutex::new(taken);
         let write = || {
             loop {
-                let Some((day, stays)) = lock(&next).next() else { return Ok(()) };
-                let visits = columns(stays, keys);
-                self.sink.take(day, if ordered { visits } else { by_person(visits) })?;
+                let Some((day, mut stays)) = lock(&next).next() else { return Ok(()) };
+                stays.par_iter_mut().zip(keys).for_each(|(stays, keys)| {
+                    stays.iter_mut().for_each(|stay| stay.person = keys[stay.person as usize]);
+                });
+                self.sink.take(day, if ordered { stays } else { by_person(&stays) })?;
             }
         };
         std::thread::scope(|scope| {
@@ -319,7 +331,11 @@ impl Work<'_> {
                 Some(visits) => self.stored.edited(*day, visits),
                 None => self.stored.load(*day)?,
             };
-            self.sink.take(*day, visits)?;
+            let stay = |visit: Visit| {
+                let Visit { person, venue, arrived, left, .. } = visit;
+                Stay { person, venue, arrived, left }
+            };
+            self.sink.take(*day, vec![visits.iter().map(stay).collect()])?;
         }
         Ok(())
     }
@@ -362,7 +378,7 @@ impl Stored<'_> {
     /// The visits with the edits of their day.
     fn edited(&self, day: u32, visits: Visits) -> Visits {
         let Some(edits) = self.edits.get(&day) else { return visits };
-        let edit = |mut visit: crate::visits::Visit| {
+        let edit = |mut visit: Visit| {
             if let Some(left) = edits.get(&(visit.person, visit.venue, visit.arrived)) {
                 visit.left = (*left)?;
                 visit.seen_until = visit.left;
@@ -373,25 +389,9 @@ impl Stored<'_> {
     }
 }
 
-/// The stays of a day, by bucket, as columns. Rows of a visits table are seen until they end, by their own word.
-fn columns(buckets: Vec<Vec<Stay>>, keys: &[Vec<u32>]) -> Visits {
-    let rows = buckets.iter().map(Vec::len).sum();
-    let mut visits = Visits::with_capacity(rows);
-    for (stays, keys) in buckets.into_iter().zip(keys) {
-        visits.person.extend(stays.iter().map(|stay| keys[stay.person as usize]));
-        visits.venue.extend(stays.iter().map(|stay| stay.venue));
-        visits.arrived.extend(stays.iter().map(|stay| stay.arrived));
-        visits.left.extend(stays.iter().map(|stay| stay.left));
-    }
-    visits.seen_until.extend_from_slice(&visits.left);
-    visits.end_source.resize(rows, EndSource::CheckOut);
-    visits
-}
-
-/// The visits in the order of persons; each person's keep theirs.
-fn by_person(visits: Visits) -> Visits {
-    let mut order: Vec<u64> =
-        (0_u64..).zip(&visits.person).map(|(row, person)| u64::from(*person) << 32 | row).collect();
-    order.sort_unstable();
-    visits.in_order(&order.into_iter().map(|placed| placed as u32).collect::<Vec<_>>())
+/// The stays in the order of persons; each person's keep theirs.
+fn by_person(stays: &[Vec<Stay>]) -> Vec<Vec<Stay>> {
+    let mut all = stays.concat();
+    all.par_sort_by_key(|stay| stay.person);
+    vec![all]
 }

@@ -9,6 +9,8 @@ use rayon::prelude::*;
 use crate::config::VisitRules;
 use crate::error::Result;
 use crate::records::rejects::FileBalance;
+use crate::store::by_venue;
+use crate::store::copies::{Copied, CopyFile, Row, Stay};
 use crate::store::disk::DiskStore;
 use crate::store::format::{self, Layout, Order};
 use crate::store::ingest::visits::DaySink;
@@ -16,8 +18,8 @@ use crate::store::ingest::{Added, Feed, Report, folder, lock};
 use crate::store::manifest::{DataFile, DayFiles, Manifest};
 use crate::store::merge::Changes;
 use crate::store::publish::{read_content, write_content, write_file, write_paged};
-use crate::store::{DayExtent, sort_by_venue};
-use crate::visits::{Scans, Visits};
+use crate::store::sort_by_venue;
+use crate::visits::{Scans, Visit, Visits};
 
 /// The days of a store as they are being written; nothing of them shows before the manifest names it.
 pub struct StoreDays<'a> {
@@ -45,41 +47,91 @@ impl<'a> StoreDays<'a> {
     }
 
     fn write_day(&self, day: u32, scans: Option<Scans>, visits: Option<Visits>) -> Result<()> {
-        let place = |copy: &str| format!("{copy}/day={}", crate::time::utc_day_name(day));
-        let write = |copy: &str, visits: &Visits, order: Order| {
-            let file = format::visits_to_bytes(visits, order, Layout::LOOKED_UP)?;
-            let rows = visits.len() as u64;
-            write_paged(self.folder, &place(copy), rows, &file.bytes, Some(&file.pages)).map(Some)
-        };
-        let before = self.current.and_then(|store| store.manifest().days.get(&day));
-        let none =
-            DayFiles { arrived_min: None, left_max: None, by_person: None, by_venue: None, scans: None };
-        let mut files = before.unwrap_or(&none).clone();
+        let mut files = self.before(day);
         if let Some(scans) = scans {
             let (rows, bytes) = (scans.len() as u64, format::scans_to_bytes(&scans)?);
-            files.scans = Some(write_content(self.folder, &place("scans"), rows, &bytes)?);
+            files.scans = Some(write_content(self.folder, &place("scans", day), rows, &bytes)?);
         }
         if let Some(visits) = visits {
-            let extent = DayExtent::of(day, &visits);
-            files.arrived_min = extent.map(|e| e.arrived_min);
-            files.left_max = extent.map(|e| e.left_max);
-            (files.by_person, files.by_venue) = (None, None);
-            if extent.is_some() {
-                files.by_person = write("by_person", &visits, Order::Person)?;
-                files.by_venue = write("by_venue", &sort_by_venue(visits), Order::Venue)?;
-            }
+            let mut by_person = self.create("by_person", day, Order::Person)?;
+            push_all(&mut by_person, &visits)?;
+            self.write_copies(&mut files, by_person, || {
+                let mut by_venue = self.create("by_venue", day, Order::Venue)?;
+                push_all(&mut by_venue, &sort_by_venue(visits))?;
+                Ok(by_venue)
+            })?;
         }
-        // All visits of a new day may have turned out to belong to visits of days before.
-        if before.is_some() || files != none {
-            lock(&self.written).insert(day, files);
+        self.done(day, files);
+        Ok(())
+    }
+
+    /// The files of a day in the version before.
+    fn before(&self, day: u32) -> DayFiles {
+        let before = self.current.and_then(|store| store.manifest().days.get(&day));
+        before.cloned().unwrap_or(NO_FILES)
+    }
+
+    fn create<T: Row>(&self, copy: &str, day: u32, order: Order) -> Result<CopyFile<T>> {
+        CopyFile::create(self.folder, &place(copy, day), order, Layout::LOOKED_UP)
+    }
+
+    /// Finishes both copies of a day, unless it has no visits.
+    fn write_copies<T: Row>(
+        &self,
+        files: &mut DayFiles,
+        by_person: CopyFile<T>,
+        by_venue: impl FnOnce() -> Result<CopyFile<T>>,
+    ) -> Result<()> {
+        *files = DayFiles { scans: files.scans.take(), ..NO_FILES };
+        if !by_person.is_empty() {
+            let Copied { file, arrived_min, left_max } = by_person.finish(self.folder)?;
+            files.by_person = Some(file);
+            files.by_venue = Some(by_venue()?.finish(self.folder)?.file);
+            (files.arrived_min, files.left_max) = (Some(arrived_min), Some(left_max));
         }
         Ok(())
     }
+
+    fn done(&self, day: u32, files: DayFiles) {
+        // All visits of a new day may have turned out to belong to visits of days before.
+        let known = self.current.is_some_and(|store| store.manifest().days.contains_key(&day));
+        if known || files != NO_FILES {
+            lock(&self.written).insert(day, files);
+        }
+    }
 }
 
+const NO_FILES: DayFiles =
+    DayFiles { arrived_min: None, left_max: None, by_person: None, by_venue: None, scans: None };
+
+/// The folder of a day's files of one kind.
+fn place(kind: &str, day: u32) -> String {
+    format!("{kind}/day={}", crate::time::utc_day_name(day))
+}
+
+fn push_all(copy: &mut CopyFile<Visit>, visits: &Visits) -> Result<()> {
+    for first in (0..visits.len()).step_by(PUSHED) {
+        let rows = first..(first + PUSHED).min(visits.len());
+        copy.push(&rows.map(|row| visits.get(row)).collect::<Vec<_>>())?;
+    }
+    Ok(())
+}
+
+/// Visits turned from columns into rows at once.
+const PUSHED: usize = 1 << 16;
+
 impl DaySink for StoreDays<'_> {
-    fn take(&self, day: u32, visits: Visits) -> Result<()> {
-        self.write_day(day, None, Some(visits))
+    fn take(&self, day: u32, stays: Vec<Vec<Stay>>) -> Result<()> {
+        let mut files = self.before(day);
+        let mut by_person = self.create("by_person", day, Order::Person)?;
+        stays.iter().try_for_each(|part| by_person.push(part))?;
+        self.write_copies(&mut files, by_person, || {
+            let mut copy = self.create("by_venue", day, Order::Venue)?;
+            by_venue::hand_on(stays, |stays| copy.push(stays))?;
+            Ok(copy)
+        })?;
+        self.done(day, files);
+        Ok(())
     }
 
     fn taken(&self, day: u32) -> Result<Option<Visits>> {

@@ -1,0 +1,164 @@
+//! Stays in the order of persons -> stays in the order of venues, handed on piece by piece.
+//!
+//! ```text
+//! stays ──by range of venues──▶ slabs ──count, place, sort by arrival──▶ pieces in order
+//! ```
+//!
+//! A range of venues fits the cache, so that each stay goes to a random place in memory but once.
+
+use rayon::prelude::*;
+
+use crate::error::Result;
+use crate::store::copies::Stay;
+
+/// Stays a range of venues: what is put in order within a core's own cache.
+const RANGE_STAYS: usize = 1 << 16;
+
+/// More ranges would be written to with a cache miss each.
+const RANGES_MAX: usize = 4_096;
+
+/// Stays a slab, at least: many small ones would be gathered a few stays at a time.
+const SLAB_STAYS: usize = 1 << 22;
+
+/// Stays that are put in order before they are handed on.
+const HANDED_STAYS: usize = 1 << 20;
+
+/// Stays of some persons, by range of venues.
+struct Slab {
+    stays: Vec<Stay>,
+    /// Where each range starts; one more at the end.
+    starts: Vec<u32>,
+}
+
+/// Hands on all stays in the order of venue, arrival, person; none come in a piece of no rows.
+///
+/// - **Input**: parts one after the other in the order of persons, each in it too. They are freed as they are read.
+/// - **Cost**: `O(n + v)`, `v` the greatest venue, and a sort within each venue; each stay is there once and a half.
+pub fn hand_on(parts: Vec<Vec<Stay>>, mut each: impl FnMut(&[Stay]) -> Result<()>) -> Result<()> {
+    let rows: usize = parts.iter().map(Vec::len).sum();
+    let most = parts.par_iter().filter_map(|part| part.iter().map(|stay| stay.venue).max()).max();
+    let Some(most) = most else { return Ok(()) };
+    let ranges = Ranges::of(&parts, most as usize + 1, rows.div_ceil(RANGE_STAYS).min(RANGES_MAX));
+    let mut together: Vec<Vec<Vec<Stay>>> = vec![Vec::new()];
+    let mut held = 0;
+    for part in parts {
+        if held >= SLAB_STAYS {
+            together.push(Vec::new());
+            held = 0;
+        }
+        held += part.len();
+        together.last_mut().expect("one from the start").push(part);
+    }
+    let slabs: Vec<Slab> = together.into_par_iter().with_max_len(1).map(|parts| ranges.split(parts)).collect();
+    let at_once = HANDED_STAYS.div_ceil(RANGE_STAYS);
+    for first in (0..ranges.count).step_by(at_once) {
+        let range = first..(first + at_once).min(ranges.count);
+        let sorted: Vec<Vec<Stay>> =
+            range.into_par_iter().with_max_len(1).map(|range| ranges.sorted(range, &slabs)).collect();
+        sorted.iter().filter(|stays| !stays.is_empty()).try_for_each(|stays| each(stays))?;
+    }
+    Ok(())
+}
+
+/// Consecutive ranges of venues with about as many stays each.
+struct Ranges {
+    /// By venue.
+    of: Vec<u16>,
+    /// By range, its first venue; one more at the end.
+    first: Vec<u32>,
+    count: usize,
+}
+
+impl Ranges {
+    fn of(parts: &[Vec<Stay>], venues: usize, most: usize) -> Ranges {
+        let mut counts = vec![0_u32; venues];
+        parts.iter().flatten().for_each(|stay| counts[stay.venue as usize] += 1);
+        let rows: u64 = parts.iter().map(|part| part.len() as u64).sum();
+        let share = rows.div_ceil(most as u64);
+        let (mut of, mut first, mut held) = (Vec::with_capacity(venues), vec![0], 0);
+        for (venue, count) in counts.into_iter().enumerate() {
+            if held >= share {
+                first.push(venue as u32);
+                held = 0;
+            }
+            held += u64::from(count);
+            of.push((first.len() - 1) as u16);
+        }
+        let count = first.len();
+        first.push(venues as u32);
+        Ranges { of, first, count }
+    }
+
+    fn split(&self, parts: Vec<Vec<Stay>>) -> Slab {
+        let mut starts = vec![0_u32; self.count + 1];
+        let range = |stay: &Stay| usize::from(self.of[stay.venue as usize]);
+        parts.iter().flatten().for_each(|stay| starts[range(stay) + 1] += 1);
+        for range in 0..self.count {
+            starts[range + 1] += starts[range];
+        }
+        let none = Stay { person: 0, venue: 0, arrived: 0, left: 0 };
+        let mut stays = vec![none; parts.iter().map(Vec::len).sum()];
+        let mut next = starts.clone();
+        for part in parts {
+            for stay in part {
+                let place = &mut next[range(&stay)];
+                stays[*place as usize] = stay;
+                *place += 1;
+            }
+        }
+        Slab { stays, starts }
+    }
+
+    /// The stays of a range in order.
+    fn sorted(&self, range: usize, slabs: &[Slab]) -> Vec<Stay> {
+        let of_slab = |slab: &Slab| slab.starts[range] as usize..slab.starts[range + 1] as usize;
+        let pieces = || slabs.iter().map(|slab| &slab.stays[of_slab(slab)]);
+        let (first, end) = (self.first[range], self.first[range + 1]);
+        let mut next = vec![0_u32; (end - first) as usize + 1];
+        pieces().flatten().for_each(|stay| next[(stay.venue - first) as usize + 1] += 1);
+        for venue in 0..next.len() - 1 {
+            next[venue + 1] += next[venue];
+        }
+        let none = Stay { person: 0, venue: 0, arrived: 0, left: 0 };
+        let mut placed = vec![none; pieces().map(<[Stay]>::len).sum()];
+        for stay in pieces().flatten() {
+            let place = &mut next[(stay.venue - first) as usize];
+            placed[*place as usize] = *stay;
+            *place += 1;
+        }
+        let arrival = |stay: &Stay| u64::from(stay.arrived) << 32 | u64::from(stay.person);
+        placed.chunk_by_mut(|a, b| a.venue == b.venue).for_each(|run| run.sort_unstable_by_key(arrival));
+        placed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(stays: &[Stay], parts: usize) {
+        let mut expected = stays.to_vec();
+        expected.sort_unstable_by_key(|stay| (stay.venue, stay.arrived, stay.person));
+        let parts: Vec<Vec<Stay>> = stays.chunks(stays.len() / parts + 1).map(<[Stay]>::to_vec).collect();
+        let mut found = Vec::new();
+        hand_on(parts, |stays| {
+            found.extend_from_slice(stays);
+            Ok(())
+        })
+        .unwrap();
+        assert!(found == expected, "{} stays", stays.len());
+    }
+
+    #[test]
+    fn stays_come_by_venue_arrival_person() {
+        let mixed = |n: u32| n.wrapping_mul(0x9e37_79b9) >> 8;
+        for (rows, venues) in [(0, 1), (1, 1), (5, 1_000_000), (1_000, 7), (300_000, 5_000), (200_000, 1)] {
+            let stay = |person: u32| {
+                let arrived = mixed(person) % 900;
+                Stay { person, venue: mixed(person ^ 0x55) % venues, arrived, left: arrived + person % 7 + 1 }
+            };
+            let stays: Vec<Stay> = (0..rows).map(stay).collect();
+            [1, 3, 50].into_iter().for_each(|parts| check(&stays, parts));
+        }
+    }
+}
