@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::records::bulk::PIECE_ROWS;
+use crate::store::format::Layout;
 use crate::time::utc_day_name;
 
 /// A limit on the memory an ingest takes.
@@ -24,13 +25,20 @@ impl Budget {
 
 /// Bytes a row of the piece that a thread is reading: its decoded columns, twice as rows.
 const READING: u64 = 72;
-/// Bytes a row of a group of days, from reading until the last day of the group is written: a row takes 24, and what
-/// is freed of them in small parts the allocator keeps for the next group.
-const HELD: u64 = 30;
-/// Bytes a row of a day that is being written: its columns, the encoder's copy of them, the encoded file; measured.
-const WRITING: u64 = 60;
-/// Bytes a row where days and persons are not known yet: most rows could be of one day, each of another person.
-const KEPT: u64 = 64;
+/// Bytes a row of a group of days, from reading until the last day of the group is written: a row takes 24, a joined
+/// one 16 beside those not joined yet.
+const HELD: u64 = 28;
+/// Bytes a row of a day that is being put in the order of venues.
+const WRITING: u64 = 16;
+/// Bytes a row of a row group that is being written: rows, encoded columns, rows in order before they are handed on.
+const ENCODING: u64 = 64;
+/// Rows a row group.
+const GROUP_ROWS: u64 = (Layout::LOOKED_UP.page_rows * Layout::LOOKED_UP.group_pages) as u64;
+/// Bytes a row that is kept from its first reading on, where days and persons are not known yet: most rows could be of
+/// one day, each of another person.
+const KEPT: u64 = 42;
+/// Bytes a row that stays in memory.
+const STAYING: u64 = 64;
 /// Bytes a row of scans, for which everything is held at once.
 const SCANS: u64 = 130;
 /// Bytes a person, known or new.
@@ -63,7 +71,8 @@ impl Spare {
     }
 
     fn needs(&self, rows: u64, longest: u64, writers: u64) -> u64 {
-        self.fixed + rows * HELD + longest * WRITING * writers
+        let writing = longest * WRITING + longest.min(GROUP_ROWS) * ENCODING;
+        self.fixed + rows * HELD + writing * writers
     }
 
     /// Days cut into groups that can be held each, as ranges of their places; `rows` are the rows of each day.
@@ -104,7 +113,7 @@ impl Spare {
     /// # Errors
     /// `usage` with the bytes needed if that many visits cannot be held in memory at once.
     pub fn check_visits(&self, rows: u64) -> Result<()> {
-        let needed = self.fixed.saturating_add(rows.saturating_mul(KEPT));
+        let needed = self.fixed.saturating_add(rows.saturating_mul(STAYING));
         if needed > self.budget.memory {
             return Err(too_large("the visits of these files", needed));
         }

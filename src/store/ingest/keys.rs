@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use crate::error::{Error, Result};
-use crate::ids::{self, Id, IdColumn, IdTable, IdType, KEYS_MAX, NO_KEY, SIGN};
+use crate::ids::{self, IdColumn, IdTable, IdType, KEYS_MAX, NO_KEY, SIGN};
 use crate::records::FileRows;
 use crate::records::bulk::Bulk;
 use crate::records::scans::PERSONS;
@@ -119,14 +119,6 @@ impl<'a> Persons<'a> {
         ToTokens::Table(buffer)
     }
 
-    /// The token of a text that has been collected.
-    pub fn token_of_text(&self, text: Id<'_>) -> Option<u64> {
-        match &self.texts {
-            Some(texts) => texts.key(text).map(u64::from),
-            None => ids::convert(text, self.kind, &mut String::new()).and_then(ids::token),
-        }
-    }
-
     /// Makes the distinct tokens of the delivery's integer ids known, in the types in which they were read.
     ///
     /// # Errors
@@ -152,19 +144,21 @@ impl<'a> Persons<'a> {
         } else {
             union(&union(a, b), &texts)
         };
-        self.add(&all)
+        self.add(all)
     }
 
     /// Makes persons known by their sorted, distinct tokens.
     ///
     /// # Errors
     /// `usage` if there are more persons than keys.
-    pub fn add(&mut self, tokens: &[u64]) -> Result<()> {
+    pub fn add(&mut self, mut tokens: Vec<u64>) -> Result<()> {
         if self.kind != IdType::Text {
-            let keys = self.keys_of(tokens);
-            let new = tokens.iter().zip(keys).filter(|(_, key)| *key == NO_KEY).map(|(token, _)| *token);
-            let new: Vec<u64> = new.collect();
-            self.new = if self.new.is_empty() { new } else { union(&self.new, &new) };
+            // There may be more persons than fit the memory twice.
+            if self.len() > 0 {
+                let mut keys = self.keys_of(&tokens).into_iter();
+                tokens.retain(|_| keys.next() == Some(NO_KEY));
+            }
+            self.new = if self.new.is_empty() { tokens } else { union(&self.new, &tokens) };
         }
         if self.len() > KEYS_MAX {
             return Err(Error::usage(
@@ -287,7 +281,6 @@ pub struct VenueKeys {
     pub venues: Venues,
     /// Keys by type in which ids were read (signed, unsigned, text) and key among those collected.
     of_collected: [Vec<u32>; 3],
-    collected: [Option<CollectedIds>; 3],
 }
 
 impl VenueKeys {
@@ -332,7 +325,7 @@ impl VenueKeys {
             let name = files[file as usize].balance.file.clone();
             return Err(foreign_ids(name, "venue_id", venues.ids.ids().kind()));
         }
-        Ok(VenueKeys { venues, of_collected, collected })
+        Ok(VenueKeys { venues, of_collected })
     }
 
     /// The keys of a piece's venues, by key in the piece; `collected` are their keys among those collected, and `kind`
@@ -342,15 +335,6 @@ impl VenueKeys {
         collected.iter().map(|key| keys.get(*key as usize).copied().unwrap_or(NO_KEY)).collect()
     }
 
-    /// The keys of the venues of a table that is being read again, from key `from` on.
-    pub fn of_table(&self, ids: &IdTable, from: usize) -> Vec<u32> {
-        let kind = ids.ids().kind();
-        let key = |row: usize| {
-            let collected = self.collected[kind as usize].as_ref()?.ids.key(ids.ids().get(row))?;
-            self.of_collected[kind as usize].get(collected as usize).copied()
-        };
-        (from..ids.len()).map(|row| key(row).unwrap_or(NO_KEY)).collect()
-    }
 }
 
 fn foreign_ids(file: String, column: &str, kind: IdType) -> Error {

@@ -5,8 +5,8 @@ use std::sync::Mutex;
 
 use rayon::prelude::*;
 
-use crate::error::Result;
-use crate::ids::{IdTable, IdType};
+use crate::error::{Error, Result};
+use crate::ids::{IdTable, IdType, NO_KEY};
 use crate::records::bulk::Bulk;
 use crate::records::scans::{PERSONS, VENUES, VisitRows};
 use crate::store::copies::Stay;
@@ -172,11 +172,12 @@ impl Work<'_> {
         self.fill_stored(&buckets, &days, done)?;
         let mut joined = buckets.join(&days);
         if self.source.keep {
-            self.persons
-                .add(&joined.iter().flat_map(|joined| &joined.persons).copied().collect::<Vec<_>>())?;
+            self.persons.add(joined.iter().map(|joined| &joined.persons[..]).collect::<Vec<_>>().concat())?;
         }
-        let keys: Vec<Vec<u32>> =
-            joined.par_iter().map(|joined| self.persons.keys_of(&joined.persons)).collect();
+        // So they are unless some persons were known before.
+        let ends: Vec<Vec<u32>> =
+            joined.par_iter_mut().map(|joined| give_keys(joined, &self.persons)).collect::<Result<_>>()?;
+        let ordered = ends.iter().flatten().is_sorted();
         let mut edits = Vec::new();
         for joined in &mut joined {
             joined.merged.iter().for_each(|file| self.merged[*file as usize] += 1);
@@ -188,7 +189,7 @@ impl Work<'_> {
             let day = self.stored.edits.entry(arrived / DAY_S).or_default();
             day.insert((person, venue, arrived), left);
         }
-        self.hand_on(&days, joined, &keys, self.spare.writers(rows, longest))
+        self.hand_on(&days, joined, ordered, self.spare.writers(rows, longest))
     }
 
     /// Tokens that show where most persons are.
@@ -231,25 +232,21 @@ impl Work<'_> {
                 buckets.add(&(0..rows.person.len()).filter(within).map(row).collect::<Vec<Row>>());
             };
             let mut buffer = Vec::new();
+            // Reading again keys the ids of a piece as before.
+            let venue_keys = venues.of_piece(bulk.id_type(piece.file, VENUES), &seen.venues);
+            let tokens = persons.tokens_of(kind, &seen.texts, &mut buffer);
             if keep {
-                let venue_keys = venues.of_piece(bulk.id_type(piece.file, VENUES), &seen.venues);
-                let tokens = persons.tokens_of(kind, &seen.texts, &mut buffer);
                 std::mem::take(&mut seen.chunks)
                     .into_iter()
                     .for_each(|rows| add(&rows, &tokens, &venue_keys));
                 return Ok(());
             }
-            let mut venue_keys = Vec::new();
             let again = bulk.read(piece, |rows: VisitRows, ids: &[IdTable]| {
-                venue_keys.extend(venues.of_table(&ids[VENUES], venue_keys.len()));
-                if kind == IdType::Text {
-                    let text = |row: usize| persons.token_of_text(ids[PERSONS].ids().get(row));
-                    let known = buffer.len();
-                    buffer.extend((known..ids[PERSONS].len()).map(|row| text(row).unwrap_or(u64::MAX)));
-                    add(&rows, &ToTokens::Table(&buffer), &venue_keys);
-                } else {
-                    add(&rows, &persons.tokens_of(kind, &[], &mut Vec::new()), &venue_keys);
+                let known = ids[VENUES].len() <= venue_keys.len() && ids[PERSONS].len() <= seen.texts.len();
+                if !known {
+                    return Err(changed());
                 }
+                add(&rows, &tokens, &venue_keys);
                 Ok(())
             });
             again.map(drop)
@@ -297,9 +294,7 @@ impl Work<'_> {
 
     /// Hands on the days by so many threads. They are threads of their own, one more than cores where memory allows,
     /// because each waits for the disk as often as it has encoded a file.
-    fn hand_on(&self, days: &Days, mut joined: Vec<Joined>, keys: &[Vec<u32>], writers: usize) -> Result<()> {
-        // So they are unless some persons were known before.
-        let ordered = keys.iter().flatten().is_sorted();
+    fn hand_on(&self, days: &Days, mut joined: Vec<Joined>, ordered: bool, writers: usize) -> Result<()> {
         let taken = days.list().iter().enumerate().map(|(slot, day)| {
             let stays: Vec<Vec<Stay>> =
                 joined.iter_mut().map(|joined| std::mem::take(&mut joined.days[slot])).collect();
@@ -308,10 +303,7 @@ impl Work<'_> {
         let next = Mutex::new(taken);
         let write = || {
             loop {
-                let Some((day, mut stays)) = lock(&next).next() else { return Ok(()) };
-                stays.par_iter_mut().zip(keys).for_each(|(stays, keys)| {
-                    stays.iter_mut().for_each(|stay| stay.person = keys[stay.person as usize]);
-                });
+                let Some((day, stays)) = lock(&next).next() else { return Ok(()) };
                 self.sink.take(day, if ordered { stays } else { by_person(&stays) })?;
             }
         };
@@ -387,6 +379,27 @@ impl Stored<'_> {
         };
         visits.iter().filter_map(edit).collect()
     }
+}
+
+/// Gives the persons of stays their keys; returns the first and the last, falling if any fall.
+fn give_keys(joined: &mut Joined, persons: &Persons<'_>) -> Result<Vec<u32>> {
+    let keys = persons.keys_of(&std::mem::take(&mut joined.persons));
+    if keys.contains(&NO_KEY) {
+        return Err(changed());
+    }
+    for stay in joined.days.iter_mut().flatten() {
+        stay.person = keys[stay.person as usize];
+    }
+    Ok(match (keys.first(), keys.last()) {
+        (Some(first), Some(last)) if keys.is_sorted() => vec![*first, *last],
+        (None, _) => Vec::new(),
+        _ => vec![1, 0],
+    })
+}
+
+/// What was read again is not what was read first.
+fn changed() -> Error {
+    Error::integrity("files of visits changed while they were being read", "ingest again when they are complete")
 }
 
 /// The stays in the order of persons; each person's keep theirs.
