@@ -28,6 +28,8 @@ pub trait BulkRows: Default + Send + Sync {
     fn venues(&self) -> &[u32];
     /// First and last instant, a row each.
     fn spans(&self) -> (&[Second], &[Second]);
+    /// Makes room for that many rows.
+    fn reserve(&mut self, rows: usize);
     /// Appends all rows of a batch whose cells have no fault, column by column; none, if some row is not sound.
     fn append(&mut self, batch: &Batch) -> bool;
     /// Appends a row whose cells have no fault, or says what is wrong with it.
@@ -152,7 +154,15 @@ impl<'a> Bulk<'a> {
         let table = |table| IdTable::new(self.id_type(piece.file, table));
         let mut ids: Vec<IdTable> = (0..self.schema.id_tables).map(table).collect();
         let (mut total, mut rejects, mut rows) = (0, Vec::new(), T::default());
+        let room = match &self.opened[piece.file] {
+            Some(open) => open.group_rows()[piece.groups.clone()].iter().sum(),
+            None => 0,
+        };
         let mut sink = |batch: &Batch, ids: &[IdTable]| {
+            if rows.persons().is_empty() {
+                // What is handed on is kept as it is: grown by doubling it would be up to half empty.
+                rows.reserve((self.piece_rows.min(room - total.min(room)) as usize).max(batch.rows));
+            }
             total += batch.rows as u64;
             if !(is_clean(self.schema, batch) && rows.append(batch)) {
                 for row in 0..batch.rows {

@@ -67,6 +67,14 @@ impl BulkRows for ScanRows {
         (&self.at, &self.at)
     }
 
+    fn reserve(&mut self, rows: usize) {
+        self.person.reserve_exact(rows);
+        self.venue.reserve_exact(rows);
+        self.at.reserve_exact(rows);
+        self.direction.reserve_exact(rows);
+        self.left.reserve_exact(rows);
+    }
+
     fn append(&mut self, batch: &Batch) -> bool {
         // Directions and stated ends are rare enough to be looked at row by row.
         (0..batch.rows).all(|row| row_of_scan(batch, row).2.is_none()) && {
@@ -111,6 +119,13 @@ impl BulkRows for VisitRows {
 
     fn spans(&self) -> (&[Second], &[Second]) {
         (&self.arrived, &self.left)
+    }
+
+    fn reserve(&mut self, rows: usize) {
+        self.person.reserve_exact(rows);
+        self.venue.reserve_exact(rows);
+        self.arrived.reserve_exact(rows);
+        self.left.reserve_exact(rows);
     }
 
     fn append(&mut self, batch: &Batch) -> bool {

@@ -6,6 +6,8 @@
 //!
 //! A range of venues fits the cache, so that each stay goes to a random place in memory but once.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use rayon::prelude::*;
 
 use crate::error::Result;
@@ -23,6 +25,29 @@ const SLAB_STAYS: usize = 1 << 22;
 /// Stays that are put in order before they are handed on.
 const HANDED_STAYS: usize = 1 << 20;
 
+/// Slabs not in use: a day takes as many as the day before, and memory from the system has to be cleared first.
+#[derive(Default)]
+pub struct Slabs {
+    unused: Mutex<Vec<Vec<Stay>>>,
+}
+
+impl Slabs {
+    fn unused(&self) -> MutexGuard<'_, Vec<Vec<Stay>>> {
+        self.unused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Room for at least that many stays, filled with whatever was in it.
+    fn take(&self, stays: usize) -> Vec<Stay> {
+        let mut slab = self.unused().pop().unwrap_or_default();
+        if slab.len() < stays {
+            slab.resize(stays, NONE);
+        }
+        slab
+    }
+}
+
+const NONE: Stay = Stay { person: 0, venue: 0, arrived: 0, left: 0 };
+
 /// Stays of some persons, by range of venues.
 struct Slab {
     stays: Vec<Stay>,
@@ -34,7 +59,11 @@ struct Slab {
 ///
 /// - **Input**: parts one after the other in the order of persons, each in it too. They are freed as they are read.
 /// - **Cost**: `O(n + v)`, `v` the greatest venue, and a sort within each venue; each stay is there once and a half.
-pub fn hand_on(parts: Vec<Vec<Stay>>, mut each: impl FnMut(&[Stay]) -> Result<()>) -> Result<()> {
+pub fn hand_on(
+    parts: Vec<Vec<Stay>>,
+    slabs: &Slabs,
+    mut each: impl FnMut(&[Stay]) -> Result<()>,
+) -> Result<()> {
     let rows: usize = parts.iter().map(Vec::len).sum();
     let most = parts.par_iter().filter_map(|part| part.iter().map(|stay| stay.venue).max()).max();
     let Some(most) = most else { return Ok(()) };
@@ -49,14 +78,16 @@ pub fn hand_on(parts: Vec<Vec<Stay>>, mut each: impl FnMut(&[Stay]) -> Result<()
         held += part.len();
         together.last_mut().expect("one from the start").push(part);
     }
-    let slabs: Vec<Slab> = together.into_par_iter().with_max_len(1).map(|parts| ranges.split(parts)).collect();
+    let filled: Vec<Slab> =
+        together.into_par_iter().with_max_len(1).map(|parts| ranges.split(parts, slabs)).collect();
     let at_once = HANDED_STAYS.div_ceil(RANGE_STAYS);
     for first in (0..ranges.count).step_by(at_once) {
         let range = first..(first + at_once).min(ranges.count);
         let sorted: Vec<Vec<Stay>> =
-            range.into_par_iter().with_max_len(1).map(|range| ranges.sorted(range, &slabs)).collect();
+            range.into_par_iter().with_max_len(1).map(|range| ranges.sorted(range, &filled)).collect();
         sorted.iter().filter(|stays| !stays.is_empty()).try_for_each(|stays| each(stays))?;
     }
+    slabs.unused().extend(filled.into_iter().map(|slab| slab.stays));
     Ok(())
 }
 
@@ -89,15 +120,14 @@ impl Ranges {
         Ranges { of, first, count }
     }
 
-    fn split(&self, parts: Vec<Vec<Stay>>) -> Slab {
+    fn split(&self, parts: Vec<Vec<Stay>>, slabs: &Slabs) -> Slab {
         let mut starts = vec![0_u32; self.count + 1];
         let range = |stay: &Stay| usize::from(self.of[stay.venue as usize]);
         parts.iter().flatten().for_each(|stay| starts[range(stay) + 1] += 1);
         for range in 0..self.count {
             starts[range + 1] += starts[range];
         }
-        let none = Stay { person: 0, venue: 0, arrived: 0, left: 0 };
-        let mut stays = vec![none; parts.iter().map(Vec::len).sum()];
+        let mut stays = slabs.take(starts[self.count] as usize);
         let mut next = starts.clone();
         for part in parts {
             for stay in part {
@@ -119,8 +149,7 @@ impl Ranges {
         for venue in 0..next.len() - 1 {
             next[venue + 1] += next[venue];
         }
-        let none = Stay { person: 0, venue: 0, arrived: 0, left: 0 };
-        let mut placed = vec![none; pieces().map(<[Stay]>::len).sum()];
+        let mut placed = vec![NONE; pieces().map(<[Stay]>::len).sum()];
         for stay in pieces().flatten() {
             let place = &mut next[(stay.venue - first) as usize];
             placed[*place as usize] = *stay;
@@ -140,13 +169,16 @@ mod tests {
         let mut expected = stays.to_vec();
         expected.sort_unstable_by_key(|stay| (stay.venue, stay.arrived, stay.person));
         let parts: Vec<Vec<Stay>> = stays.chunks(stays.len() / parts + 1).map(<[Stay]>::to_vec).collect();
-        let mut found = Vec::new();
-        hand_on(parts, |stays| {
-            found.extend_from_slice(stays);
-            Ok(())
-        })
-        .unwrap();
-        assert!(found == expected, "{} stays", stays.len());
+        let slabs = Slabs::default();
+        for _ in 0..2 {
+            let mut found = Vec::new();
+            let take = |stays: &[Stay]| {
+                found.extend_from_slice(stays);
+                Ok(())
+            };
+            hand_on(parts.clone(), &slabs, take).unwrap();
+            assert!(found == expected, "{} stays", stays.len());
+        }
     }
 
     #[test]

@@ -92,8 +92,9 @@ impl<T: Row> CopyFile<T> {
     /// `storage`; so of the functions below.
     pub fn create(store: &Path, folder: &str, order: Order, layout: Layout) -> Result<CopyFile<T>> {
         let file = ContentFile::create(store, folder)?;
-        let writer = ArrowWriter::try_new(file, format::visits_schema(), Some(format::visits_settings(layout)))
-            .and_then(ArrowWriter::into_serialized_writer);
+        let writer =
+            ArrowWriter::try_new(file, format::visits_schema(), Some(format::visits_settings(layout)))
+                .and_then(ArrowWriter::into_serialized_writer);
         let (file, _) = writer.map_err(|e| parquet_failed(&store.join(folder), e))?;
         let index = Index::new(layout.page_rows, PAGED_COLUMNS.len());
         let (group, arrived_min) = (Vec::new(), Second::MAX);

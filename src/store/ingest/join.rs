@@ -127,13 +127,14 @@ impl Buckets {
     }
 
     /// Adds rows.
-    pub fn add(&self, rows: &[Row]) {
-        let buckets: Vec<u16> = rows.iter().map(|row| self.ranges.of(row.person) as u16).collect();
+    pub fn add(&self, rows: impl Iterator<Item = Row> + Clone) {
+        let mut buckets: Vec<u16> = Vec::with_capacity(rows.size_hint().1.unwrap_or(0));
+        buckets.extend(rows.clone().map(|row| self.ranges.of(row.person) as u16));
         let mut counts = vec![0_usize; self.parts.len()];
         buckets.iter().for_each(|bucket| counts[usize::from(*bucket)] += 1);
         let mut split: Vec<Vec<Row>> = counts.into_iter().map(Vec::with_capacity).collect();
-        for (row, bucket) in rows.iter().zip(&buckets) {
-            split[usize::from(*bucket)].push(*row);
+        for (row, bucket) in rows.zip(&buckets) {
+            split[usize::from(*bucket)].push(row);
         }
         for (part, rows) in self.parts.iter().zip(split).filter(|(_, rows)| !rows.is_empty()) {
             lock(part).push(rows);
@@ -142,13 +143,14 @@ impl Buckets {
 
     /// What they make, bucket by bucket in the order of persons. The order in which rows came shows nowhere.
     pub fn join(self, days: &Days) -> Vec<Joined> {
-        let join = |part: Mutex<Vec<Vec<Row>>>| {
+        let join = |rows: &mut Vec<Row>, part: Mutex<Vec<Vec<Row>>>| {
             let parts = part.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-            let mut rows = Vec::with_capacity(parts.iter().map(Vec::len).sum());
+            rows.clear();
+            rows.reserve(parts.iter().map(Vec::len).sum());
             parts.into_iter().for_each(|part| rows.extend_from_slice(&part));
             Joined::of(rows, days)
         };
-        self.parts.into_par_iter().map(join).collect()
+        self.parts.into_par_iter().map_init(Vec::new, join).collect()
     }
 }
 
@@ -169,7 +171,7 @@ pub struct Joined {
 }
 
 impl Joined {
-    fn of(mut rows: Vec<Row>, days: &Days) -> Joined {
+    fn of(rows: &mut [Row], days: &Days) -> Joined {
         // One comparison of two words; what is equal in it is put in order below, where it overlaps.
         rows.sort_unstable_by_key(|row| u128::from(row.person) << 32 | u128::from(row.arrived));
         let mut counts = vec![0; days.days.len()];

@@ -334,7 +334,6 @@ impl VenueKeys {
         let keys = &self.of_collected[kind as usize];
         collected.iter().map(|key| keys.get(*key as usize).copied().unwrap_or(NO_KEY)).collect()
     }
-
 }
 
 fn foreign_ids(file: String, column: &str, kind: IdType) -> Error {

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::ids::{IdTable, IdType, NO_KEY};
 use crate::records::bulk::Bulk;
 use crate::records::scans::{PERSONS, VENUES, VisitRows};
+use crate::store::by_venue::Slabs;
 use crate::store::copies::Stay;
 use crate::store::disk::DiskStore;
 use crate::store::format::RejectRow;
@@ -33,12 +34,15 @@ pub trait DaySink: Sync {
 
 /// The days of visits held in memory, sorted by venue.
 #[derive(Default)]
-struct Held(Mutex<BTreeMap<u32, Visits>>);
+struct Held {
+    days: Mutex<BTreeMap<u32, Visits>>,
+    slabs: Slabs,
+}
 
 impl DaySink for Held {
     fn take(&self, day: u32, stays: Vec<Vec<Stay>>) -> Result<()> {
         let mut visits = Visits::with_capacity(stays.iter().map(Vec::len).sum());
-        by_venue::hand_on(stays, |stays| {
+        by_venue::hand_on(stays, &self.slabs, |stays| {
             visits.person.extend(stays.iter().map(|stay| stay.person));
             visits.venue.extend(stays.iter().map(|stay| stay.venue));
             visits.arrived.extend(stays.iter().map(|stay| stay.arrived));
@@ -47,7 +51,7 @@ impl DaySink for Held {
         })?;
         visits.seen_until.extend_from_slice(&visits.left);
         visits.end_source.resize(visits.len(), EndSource::CheckOut);
-        lock(&self.0).insert(day, visits);
+        lock(&self.days).insert(day, visits);
         Ok(())
     }
 
@@ -63,7 +67,7 @@ impl DaySink for Held {
 pub fn hold(feed: &Feed<'_>) -> Result<(Added, BTreeMap<u32, Visits>)> {
     let held = Held::default();
     let added = read(feed, None, &held, true)?;
-    Ok((added, held.0.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner())))
+    Ok((added, held.days.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner())))
 }
 
 /// Reads the feed's visits and hands on every day that they may change.
@@ -229,7 +233,7 @@ impl Work<'_> {
                     origin,
                 };
                 let within = |at: &usize| days.slot(rows.arrived[*at]).is_some();
-                buckets.add(&(0..rows.person.len()).filter(within).map(row).collect::<Vec<Row>>());
+                buckets.add((0..rows.person.len()).filter(within).map(row));
             };
             let mut buffer = Vec::new();
             // Reading again keys the ids of a piece as before.
@@ -266,7 +270,7 @@ impl Work<'_> {
                 left: visits.left[row],
                 origin,
             };
-            buckets.add(&rows.map(row).collect::<Vec<Row>>());
+            buckets.add(rows.map(row));
         };
         for day in self.stored.days() {
             if group.binary_search(&day).is_ok() {
@@ -288,7 +292,7 @@ impl Work<'_> {
         }
         let from = self.days[&group[0]].from;
         self.carried.retain(|row| from <= row.left);
-        buckets.add(&std::mem::take(&mut self.carried));
+        buckets.add(std::mem::take(&mut self.carried).iter().copied());
         Ok(())
     }
 
@@ -399,7 +403,10 @@ fn give_keys(joined: &mut Joined, persons: &Persons<'_>) -> Result<Vec<u32>> {
 
 /// What was read again is not what was read first.
 fn changed() -> Error {
-    Error::integrity("files of visits changed while they were being read", "ingest again when they are complete")
+    Error::integrity(
+        "files of visits changed while they were being read",
+        "ingest again when they are complete",
+    )
 }
 
 /// The stays in the order of persons; each person's keep theirs.

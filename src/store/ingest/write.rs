@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use crate::config::VisitRules;
 use crate::error::Result;
 use crate::records::rejects::FileBalance;
-use crate::store::by_venue;
+use crate::store::by_venue::{self, Slabs};
 use crate::store::copies::{Copied, CopyFile, Row, Stay};
 use crate::store::disk::DiskStore;
 use crate::store::format::{self, Layout, Order};
@@ -26,12 +26,13 @@ pub struct StoreDays<'a> {
     folder: &'a Path,
     current: Option<&'a DiskStore>,
     written: Mutex<BTreeMap<u32, DayFiles>>,
+    slabs: Slabs,
 }
 
 impl<'a> StoreDays<'a> {
     /// None yet.
     pub fn new(folder: &'a Path, current: Option<&'a DiskStore>) -> StoreDays<'a> {
-        StoreDays { folder, current, written: Mutex::default() }
+        StoreDays { folder, current, written: Mutex::default(), slabs: Slabs::default() }
     }
 
     /// Writes the days that changed.
@@ -127,7 +128,7 @@ impl DaySink for StoreDays<'_> {
         stays.iter().try_for_each(|part| by_person.push(part))?;
         self.write_copies(&mut files, by_person, || {
             let mut copy = self.create("by_venue", day, Order::Venue)?;
-            by_venue::hand_on(stays, |stays| copy.push(stays))?;
+            by_venue::hand_on(stays, &self.slabs, |stays| copy.push(stays))?;
             Ok(copy)
         })?;
         self.done(day, files);
