@@ -53,7 +53,7 @@ pub struct SeenFile {
 pub struct SeenPiece<T> {
     /// Its rows, if they were to be remembered.
     pub chunks: Vec<T>,
-    /// By key in its table of venues, the key in [`Seen::venues`].
+    /// By key in its table of venues, the key in [`Seen::venues`]; this and the next only with the rows.
     pub venues: Vec<u32>,
     /// By key in its table of texts of persons, the key in [`Seen::texts`].
     pub texts: Vec<u32>,
@@ -111,10 +111,19 @@ pub fn read<T: BulkRows>(bulk: &Bulk<'_>, remember: Remember) -> Result<Seen<T>>
             Ok(())
         })?;
         let file = piece.file as u32;
+        let mut keys = [
+            venues.add(file, &end.ids[VENUES], &used_venues),
+            texts.add(file, &end.ids[PERSONS], &used_texts),
+        ];
+        if !remember.rows {
+            // A piece can name most venues there are: together they would take more than a group of days.
+            keys = Default::default();
+        }
+        let [venues, texts] = keys;
         let seen = SeenPiece {
             chunks,
-            venues: venues.add(file, &end.ids[VENUES], &used_venues),
-            texts: texts.add(file, &end.ids[PERSONS], &used_texts),
+            venues,
+            texts,
             days: days.keys().next().copied().zip(days.keys().next_back().copied()),
         };
         Ok((seen, end.rows, accepted, end.rejects, extremes, days))

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use crate::error::{Error, Result};
-use crate::ids::{self, IdColumn, IdTable, IdType, KEYS_MAX, NO_KEY, SIGN};
+use crate::ids::{self, Id, IdColumn, IdTable, IdType, KEYS_MAX, NO_KEY, SIGN};
 use crate::records::FileRows;
 use crate::records::bulk::Bulk;
 use crate::records::scans::PERSONS;
@@ -117,6 +117,14 @@ impl<'a> Persons<'a> {
         let token = |key: &u32| self.of_texts.get(*key as usize).copied().unwrap_or(u64::MAX);
         *buffer = texts.iter().map(token).collect();
         ToTokens::Table(buffer)
+    }
+
+    /// The token of a text that has been collected.
+    pub fn token_of_text(&self, text: Id<'_>) -> Option<u64> {
+        match &self.texts {
+            Some(texts) => texts.key(text).map(u64::from),
+            None => ids::convert(text, self.kind, &mut String::new()).and_then(ids::token),
+        }
     }
 
     /// Makes the distinct tokens of the delivery's integer ids known, in the types in which they were read.
@@ -281,6 +289,7 @@ pub struct VenueKeys {
     pub venues: Venues,
     /// Keys by type in which ids were read (signed, unsigned, text) and key among those collected.
     of_collected: [Vec<u32>; 3],
+    collected: [Option<CollectedIds>; 3],
 }
 
 impl VenueKeys {
@@ -325,7 +334,7 @@ impl VenueKeys {
             let name = files[file as usize].balance.file.clone();
             return Err(foreign_ids(name, "venue_id", venues.ids.ids().kind()));
         }
-        Ok(VenueKeys { venues, of_collected })
+        Ok(VenueKeys { venues, of_collected, collected })
     }
 
     /// The keys of a piece's venues, by key in the piece; `collected` are their keys among those collected, and `kind`
@@ -333,6 +342,16 @@ impl VenueKeys {
     pub fn of_piece(&self, kind: IdType, collected: &[u32]) -> Vec<u32> {
         let keys = &self.of_collected[kind as usize];
         collected.iter().map(|key| keys.get(*key as usize).copied().unwrap_or(NO_KEY)).collect()
+    }
+
+    /// The keys of the venues of a table that is being read again, from key `from` on.
+    pub fn of_table(&self, ids: &IdTable, from: usize) -> Vec<u32> {
+        let kind = ids.ids().kind();
+        let key = |row: usize| {
+            let collected = self.collected[kind as usize].as_ref()?.ids.key(ids.ids().get(row))?;
+            self.of_collected[kind as usize].get(collected as usize).copied()
+        };
+        (from..ids.len()).map(|row| key(row).unwrap_or(NO_KEY)).collect()
     }
 }
 

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::ids::{IdTable, IdType, NO_KEY};
-use crate::records::bulk::Bulk;
+use crate::records::bulk::{Bulk, BulkRows};
 use crate::records::scans::{PERSONS, VENUES, VisitRows};
 use crate::store::by_venue::Slabs;
 use crate::store::copies::Stay;
@@ -236,21 +236,28 @@ impl Work<'_> {
                 buckets.add((0..rows.person.len()).filter(within).map(row));
             };
             let mut buffer = Vec::new();
-            // Reading again keys the ids of a piece as before.
-            let venue_keys = venues.of_piece(bulk.id_type(piece.file, VENUES), &seen.venues);
-            let tokens = persons.tokens_of(kind, &seen.texts, &mut buffer);
             if keep {
+                let venue_keys = venues.of_piece(bulk.id_type(piece.file, VENUES), &seen.venues);
+                let tokens = persons.tokens_of(kind, &seen.texts, &mut buffer);
                 std::mem::take(&mut seen.chunks)
                     .into_iter()
                     .for_each(|rows| add(&rows, &tokens, &venue_keys));
                 return Ok(());
             }
+            let mut venue_keys = Vec::new();
             let again = bulk.read(piece, |rows: VisitRows, ids: &[IdTable]| {
-                let known = ids[VENUES].len() <= venue_keys.len() && ids[PERSONS].len() <= seen.texts.len();
-                if !known {
+                venue_keys.extend(venues.of_table(&ids[VENUES], venue_keys.len()));
+                if rows.venues().iter().any(|venue| venue_keys[*venue as usize] == NO_KEY) {
                     return Err(changed());
                 }
-                add(&rows, &tokens, &venue_keys);
+                if kind == IdType::Text {
+                    let text = |row: usize| persons.token_of_text(ids[PERSONS].ids().get(row));
+                    let known = buffer.len();
+                    buffer.extend((known..ids[PERSONS].len()).map(|row| text(row).unwrap_or(u64::MAX)));
+                    add(&rows, &ToTokens::Table(&buffer), &venue_keys);
+                } else {
+                    add(&rows, &persons.tokens_of(kind, &[], &mut Vec::new()), &venue_keys);
+                }
                 Ok(())
             });
             again.map(drop)
