@@ -124,8 +124,10 @@ pub fn expand(
                 };
                 let edges = match all_edges {
                     true => {
-                        let edge = |exposure: Exposure| {
-                            Edge { source: sources[exposure.source as usize], ring, exposure }
+                        let edge = |exposure: Exposure| Edge {
+                            source: sources[exposure.source as usize],
+                            ring,
+                            exposure,
                         };
                         let sorted = sort_edges(&found.exposures, order.as_deref(), contacts.len(), &rule);
                         PartEdges::All(sorted.into_iter().map(edge).collect())
@@ -257,7 +259,7 @@ fn in_id_order(contacts: &[(u32, Exposed)], persons: &Persons) -> Result<Vec<u32
 }
 
 /// The exposures, sorted by contact, with their contacts in the given order of positions, and each contact's by start,
-/// source id, venue id, end.
+/// source id, venue id, end, seconds observed.
 fn sort_edges(
     exposures: &[Exposure],
     order: Option<&[u32]>,
@@ -268,7 +270,9 @@ fn sort_edges(
     assert!(runs.len() == contacts, "every contact has exposures, and they all lead to contacts");
     let sorted = |run: &[Exposure]| {
         let mut run = run.to_vec();
-        run.sort_unstable_by_key(|e| (e.from, e.source, rule.venue_ranks[e.venue as usize], e.until));
+        run.sort_unstable_by_key(|e| {
+            (e.from, e.source, rule.venue_ranks[e.venue as usize], e.until, e.observed_s)
+        });
         run
     };
     let in_order = (0..runs.len()).into_par_iter().with_min_len(1_024);
