@@ -117,13 +117,12 @@ impl Persons {
         self.len() == 0
     }
 
-    /// Whether the order of keys is the order of ids, for everyone.
+    /// Whether the order of keys is the order of ids, for everyone with visits.
     pub fn in_key_order(&self) -> bool {
-        let known = match &*self.known {
+        match &*self.known {
             Known::Table(ids) => ids.is_sorted(),
             Known::Runs(runs) => runs.len() <= 1,
-        };
-        known && self.more.is_empty()
+        }
     }
 
     /// The key of `id`, which may be of another type than the table's.
@@ -226,10 +225,8 @@ impl Persons {
             let (own, later) = rest.split_at(rest.partition_point(|key| *key < end));
             rest = later;
             let whole = own.len() * ALL_AT_ONCE >= run.file.rows;
-            let chunks: Result<Vec<Vec<u64>>> = own
-                .par_chunks(if whole { 1 << 18 } else { 1 << 14 })
-                .map(|keys| run.tokens(keys))
-                .collect();
+            let chunks: Result<Vec<Vec<u64>>> =
+                own.par_chunks(if whole { 1 << 18 } else { 1 << 14 }).map(|keys| run.tokens(keys)).collect();
             for tokens in chunks? {
                 column.extend_tokens(&tokens);
             }
