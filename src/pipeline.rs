@@ -25,7 +25,7 @@ use crate::records::rejects::FileBalance;
 use crate::rings::{self, LocalRunner, Plan, Traced};
 use crate::store::VisitSource;
 use crate::store::disk::DiskStore;
-use crate::store::format::{RejectRow, rejects_table};
+use crate::store::format::{Layout, RejectRow, rejects_table};
 use crate::store::ingest::{self, Feed, Ingested, Report};
 use crate::store::manifest::FedWith;
 use crate::store::up_to::UpTo;
@@ -232,6 +232,7 @@ pub fn feed(config: &Config) -> Result<Feed<'_>> {
         table: config.table(with.table()),
         venues: config.table("venues"),
         rules: &config.visits,
+        layout: Layout::LOOKED_UP,
     })
 }
 

@@ -31,6 +31,8 @@ pub struct Feed<'a> {
     pub venues: &'a TableConfig,
     /// How scans become visits.
     pub rules: &'a VisitRules,
+    /// Pages of visits and ids; anything but [`Layout::LOOKED_UP`] is for tests.
+    pub layout: Layout,
 }
 
 /// What an ingest did.
@@ -432,7 +434,7 @@ fn write(folder: &Path, feed: &Feed<'_>, current: Option<&DiskStore>, prepared: 
     if known_persons < persons.len() {
         let rows: Vec<u32> = (known_persons as u32..persons.len() as u32).collect();
         let new = persons.ids().take(&rows);
-        let (bytes, pages) = format::ids_to_bytes(&new, "person_id", Layout::LOOKED_UP)?;
+        let (bytes, pages) = format::ids_to_bytes(&new, "person_id", feed.layout)?;
         next.persons.push(write_paged(folder, "persons", new.len() as u64, &bytes, pages.as_deref())?);
     }
     let bytes = format::venues_to_bytes(&venues)?;
@@ -442,7 +444,7 @@ fn write(folder: &Path, feed: &Feed<'_>, current: Option<&DiskStore>, prepared: 
     let days: Vec<u32> = days.into_iter().collect();
     let written: Result<BTreeMap<u32, DayFiles>> = days
         .par_iter()
-        .map(|day| Ok((*day, write_day(folder, *day, &changes, before.days.get(day))?)))
+        .map(|day| Ok((*day, write_day(folder, *day, feed.layout, &changes, before.days.get(day))?)))
         .collect();
     for (day, files) in written? {
         if before.days.get(&day) != Some(&files) {
@@ -480,7 +482,13 @@ fn write(folder: &Path, feed: &Feed<'_>, current: Option<&DiskStore>, prepared: 
     Ok(report)
 }
 
-fn write_day(folder: &Path, day: u32, changes: &Changes, before: Option<&DayFiles>) -> Result<DayFiles> {
+fn write_day(
+    folder: &Path,
+    day: u32,
+    layout: Layout,
+    changes: &Changes,
+    before: Option<&DayFiles>,
+) -> Result<DayFiles> {
     let place = |copy: &str| format!("{copy}/day={}", crate::time::utc_day_name(day));
     let empty = DayFiles { arrived_min: None, left_max: None, by_person: None, by_venue: None, scans: None };
     let mut files = before.cloned().unwrap_or(empty);
@@ -495,10 +503,10 @@ fn write_day(folder: &Path, day: u32, changes: &Changes, before: Option<&DayFile
         (files.by_person, files.by_venue) = (None, None);
         if extent.is_some() {
             let rows = visits.len() as u64;
-            let file = format::visits_to_bytes(visits, Order::Person, Layout::LOOKED_UP)?;
+            let file = format::visits_to_bytes(visits, Order::Person, layout)?;
             files.by_person =
                 Some(write_paged(folder, &place("by_person"), rows, &file.bytes, Some(&file.pages))?);
-            let file = format::visits_to_bytes(&sort_by_venue(visits), Order::Venue, Layout::LOOKED_UP)?;
+            let file = format::visits_to_bytes(&sort_by_venue(visits), Order::Venue, layout)?;
             files.by_venue =
                 Some(write_paged(folder, &place("by_venue"), rows, &file.bytes, Some(&file.pages))?);
         }
