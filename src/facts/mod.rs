@@ -10,8 +10,8 @@ use crate::records::rejects::{FileBalance, Reason, Reject};
 use crate::records::{self, FileRows, venues, windows};
 use crate::rings::{Edge, Seeds, Traced, TracedPerson};
 use crate::store::VisitSource;
-use crate::store::persons::Persons;
 use crate::store::format::RejectRow;
+use crate::store::persons::Persons;
 use crate::time::Second;
 
 /// What the small tables say, with persons and venues as keys.
@@ -143,7 +143,8 @@ impl Facts {
         let mut order: Vec<usize> = (0..keys.len()).collect();
         order.sort_by(|a, b| ids.get(*a).cmp(&ids.get(*b)));
         self.cases = order.into_iter().map(|at| self.cases[at].clone()).collect();
-        let unknown = self.cases.iter().filter(|c| c.case.person as usize >= visits.persons().with_visits()).count();
+        let unknown =
+            self.cases.iter().filter(|c| c.case.person as usize >= visits.persons().with_visits()).count();
         if unknown > 0 {
             self.notes.push(format!("{unknown} of {} case rows: the person has no visit", self.cases.len()));
         }

@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
-use super::sources::{self, Reach, VenueSpan};
 use super::reduce::{self, Collector, Sums};
+use super::sources::{self, Reach, VenueSpan};
 use super::{Best, Exposed, Exposure, Frontier, Ring};
 use crate::contacts::ContactRule;
 use crate::contacts::overlap::{SourceSpan, VenueVisits, sweep};
@@ -135,8 +135,10 @@ impl LocalRunner {
     /// Whether finding the sources person by person reads less than a pass over everything.
     fn looks_up(&self, visits: &dyn VisitSource, frontier: &Frontier, rule: &ContactRule) -> bool {
         let Some(reach) = Reach::of_persons(frontier, rule) else { return true };
-        let days = (0..visits.days().len()).filter(|day| visits.days()[*day].overlaps(reach.from, reach.until));
-        let looked_up = days.map(|day| visits.rows_of_persons(day, frontier.persons.len())).sum::<Option<u64>>();
+        let days =
+            (0..visits.days().len()).filter(|day| visits.days()[*day].overlaps(reach.from, reach.until));
+        let looked_up =
+            days.map(|day| visits.rows_of_persons(day, frontier.persons.len())).sum::<Option<u64>>();
         let all: u64 = visits.days().iter().map(|day| day.rows).sum();
         match self.find {
             Find::ByCost => looked_up.is_some_and(|rows| rows <= all / LOOKED_UP_SHARE),

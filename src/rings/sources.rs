@@ -32,13 +32,7 @@ impl Reach {
 }
 
 /// Appends what a source's visit is worth: its span in each window, with linger.
-pub fn cut(
-    stay: Stay,
-    frontier: &Frontier,
-    at: usize,
-    rule: &ContactRule,
-    mut span: impl FnMut(VenueSpan),
-) {
+pub fn cut(stay: Stay, frontier: &Frontier, at: usize, rule: &ContactRule, mut span: impl FnMut(VenueSpan)) {
     let until = stay.left.saturating_add(rule.linger_s(stay.venue));
     for window in frontier.windows_of(at) {
         let (from, until) = (stay.arrived.max(window.0), until.min(window.1));
@@ -55,8 +49,9 @@ pub fn cut(
 /// Those of reading the visits.
 pub fn look_up(visits: &dyn VisitSource, frontier: &Frontier, rule: &ContactRule) -> Result<Vec<VenueSpan>> {
     let Some(reach) = Reach::of_persons(frontier, rule) else { return Ok(Vec::new()) };
-    let days: Vec<usize> =
-        (0..visits.days().len()).filter(|day| visits.days()[*day].overlaps(reach.from, reach.until)).collect();
+    let days: Vec<usize> = (0..visits.days().len())
+        .filter(|day| visits.days()[*day].overlaps(reach.from, reach.until))
+        .collect();
     let pieces: Vec<(usize, &[u32])> = days
         .iter()
         .flat_map(|day| frontier.persons.chunks(PERSONS_A_PIECE).map(move |persons| (*day, persons)))

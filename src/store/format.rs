@@ -174,8 +174,7 @@ pub fn visits_to_bytes(visits: &Visits, order: Order, layout: Layout) -> Result<
     let starts: Vec<u64> = (0..visits.len()).step_by(layout.page_rows).map(key).collect();
     let bounds: Vec<u32> =
         visits.left.chunks(layout.page_rows).map(|page| *page.iter().max().expect("a row")).collect();
-    let pages =
-        pages::index(&bytes, &metadata, layout.page_rows, PAGED_COLUMNS.len(), &starts, &bounds);
+    let pages = pages::index(&bytes, &metadata, layout.page_rows, PAGED_COLUMNS.len(), &starts, &bounds);
     Ok(Paged { bytes, pages })
 }
 

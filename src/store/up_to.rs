@@ -72,7 +72,8 @@ impl VisitSource for UpTo<'_> {
         let mut times = self.inner.times(day, rows)?;
         if self.is_cut(day) {
             let pairs = times.arrived.iter().zip(times.left.iter());
-            let left = pairs.map(|(arrived, left)| if *arrived < self.end { *left } else { *arrived }).collect();
+            let left =
+                pairs.map(|(arrived, left)| if *arrived < self.end { *left } else { *arrived }).collect();
             times.seen_until.get_or_insert(times.left.clone());
             times.left = Cow::Owned(left);
         }
