@@ -12,6 +12,9 @@ use crate::error::{Error, Result};
 use crate::schema::{check_columns, did_you_mean};
 use crate::time;
 
+/// Bytes of memory taken unless the command line says otherwise: half of a small machine's.
+pub const MEMORY: u64 = 4 << 30;
+
 /// A run's configuration, checked.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -31,6 +34,8 @@ pub struct Config {
     pub visits: VisitRules,
     /// What counts as a contact.
     pub contacts: ContactConfig,
+    /// Bytes of memory to take; the command line says.
+    pub memory: u64,
     /// BLAKE3 of the configuration text, or of nothing without one.
     pub digest: String,
 }
@@ -241,6 +246,7 @@ impl Config {
             tables,
             visits: visit_rules(&file.visits.rules)?,
             contacts: contact_config(&file.contacts, &policy)?,
+            memory: MEMORY,
             digest: blake3::hash(text.as_bytes()).to_hex().to_string(),
         })
     }

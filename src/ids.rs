@@ -15,6 +15,12 @@ use std::hash::BuildHasher;
 /// The key of no one: an absent id.
 pub const NO_KEY: u32 = u32::MAX;
 
+/// As many persons or venues as keys can tell apart; the two keys above mark absent and unreadable ids.
+pub const KEYS_MAX: usize = (NO_KEY - 1) as usize;
+
+/// The bit by which the order of signed integers differs from that of the same bits unsigned.
+pub const SIGN: u64 = 1 << 63;
+
 /// The type ids have in the input, and so in every output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -139,6 +145,10 @@ impl IdColumn {
     /// The ids at `rows`, in that order.
     pub fn take(&self, rows: &[u32]) -> IdColumn {
         let mut taken = IdColumn::new(self.kind);
+        if self.kind != IdType::Text {
+            taken.ints.extend(rows.iter().map(|row| self.ints[*row as usize]));
+            return taken;
+        }
         rows.iter().for_each(|row| taken.push(self.get(*row as usize)));
         taken
     }
@@ -149,10 +159,28 @@ impl IdColumn {
         self.ints.iter().map(|id| *id as u64 ^ flip).collect()
     }
 
-    /// Appends integers given as [`IdColumn::tokens`].
+    /// A number for the integer id at `row`; numbers of a column are in the order of its ids.
+    ///
+    /// # Panics
+    /// If the column holds text.
+    pub fn token(&self, row: usize) -> u64 {
+        match self.kind {
+            IdType::Int => self.ints[row] as u64 ^ SIGN,
+            IdType::Uint => self.ints[row] as u64,
+            IdType::Text => unreachable!("text has no tokens"),
+        }
+    }
+
+    /// Appends the integer ids that these tokens stand for.
+    ///
+    /// # Panics
+    /// If the column holds text.
     pub fn extend_tokens(&mut self, tokens: &[u64]) {
-        let flip = if self.kind == IdType::Int { 1 << 63 } else { 0 };
-        self.ints.extend(tokens.iter().map(|token| (token ^ flip) as i64));
+        match self.kind {
+            IdType::Int => self.ints.extend(tokens.iter().map(|token| (token ^ SIGN) as i64)),
+            IdType::Uint => self.ints.extend(tokens.iter().map(|token| *token as i64)),
+            IdType::Text => unreachable!("text has no tokens"),
+        }
     }
 
     /// The rows in the order of the ids' own type: integers by value, text by bytes.
@@ -164,6 +192,15 @@ impl IdColumn {
 
     /// The ids at `rows`, in that order; a row of [`NO_KEY`] becomes null.
     pub fn to_arrow(&self, rows: impl Iterator<Item = u32>) -> ArrayRef {
+        let rows: Vec<u32> = rows.collect();
+        let ints = || rows.iter().map(|row| self.ints[*row as usize]);
+        if self.kind != IdType::Text && !rows.contains(&NO_KEY) {
+            return match self.kind {
+                IdType::Int => Arc::new(Int64Array::from_iter_values(ints())),
+                _ => Arc::new(UInt64Array::from_iter_values(ints().map(|id| id as u64))),
+            };
+        }
+        let rows = rows.into_iter();
         let some = |row: u32| (row != NO_KEY).then_some(row as usize);
         match self.kind {
             IdType::Int => Arc::new(rows.map(|r| some(r).map(|r| self.ints[r])).collect::<Int64Array>()),
@@ -205,6 +242,24 @@ pub fn convert<'a>(id: Id<'a>, kind: IdType, buffer: &'a mut String) -> Option<I
     }
 }
 
+/// The token of an integer id in a column of its type; `None` for text.
+pub fn token(id: Id<'_>) -> Option<u64> {
+    match id {
+        Id::Int(id) => Some(id as u64 ^ SIGN),
+        Id::Uint(id) => Some(id),
+        Id::Text(_) => None,
+    }
+}
+
+/// Integers of both kinds hash as their bits, so that a reader need not make an [`Id`] of each cell.
+fn hash_of(hasher: &FixedState, id: Id<'_>) -> u64 {
+    match id {
+        Id::Int(id) => hasher.hash_one(id),
+        Id::Uint(id) => hasher.hash_one(id as i64),
+        Id::Text(id) => hasher.hash_one(id),
+    }
+}
+
 /// Ids with their keys: the key is the row at which the id stands.
 #[derive(Clone)]
 pub struct IdTable {
@@ -223,10 +278,10 @@ impl IdTable {
     pub fn from_column(ids: IdColumn) -> Self {
         let mut table = IdTable { ids, index: HashTable::new(), hasher: FixedState::default() };
         let (ids, hasher) = (&table.ids, &table.hasher);
-        table.index.reserve(ids.len(), |row| hasher.hash_one(ids.get(*row as usize)));
+        table.index.reserve(ids.len(), |row| hash_of(hasher, ids.get(*row as usize)));
         for row in 0..ids.len() as u32 {
-            let hash = hasher.hash_one(ids.get(row as usize));
-            table.index.insert_unique(hash, row, |row| hasher.hash_one(ids.get(*row as usize)));
+            let hash = hash_of(hasher, ids.get(row as usize));
+            table.index.insert_unique(hash, row, |row| hash_of(hasher, ids.get(*row as usize)));
         }
         table
     }
@@ -250,22 +305,40 @@ impl IdTable {
     pub fn key(&self, id: Id<'_>) -> Option<u32> {
         let mut buffer = String::new();
         let id = convert(id, self.ids.kind, &mut buffer)?;
-        let hash = self.hasher.hash_one(id);
+        let hash = hash_of(&self.hasher, id);
         self.index.find(hash, |row| self.ids.get(*row as usize) == id).copied()
     }
 
     /// The key of `id`, appended if new. The id must be of the table's type.
     pub fn key_or_insert(&mut self, id: Id<'_>) -> u32 {
         let (ids, hasher) = (&mut self.ids, &self.hasher);
-        let hash = hasher.hash_one(id);
+        let hash = hash_of(hasher, id);
         if let Some(row) = self.index.find(hash, |row| ids.get(*row as usize) == id) {
             return *row;
         }
         let row = ids.len() as u32;
         assert!(row < NO_KEY - 1, "more than 4,294,967,293 distinct ids");
         ids.push(id);
-        self.index.insert_unique(hash, row, |row| hasher.hash_one(ids.get(*row as usize)));
+        self.index.insert_unique(hash, row, |row| hash_of(hasher, ids.get(*row as usize)));
         row
+    }
+
+    /// The key of the integer id with these bits.
+    pub fn int_key(&self, bits: i64) -> Option<u32> {
+        let hash = self.hasher.hash_one(bits);
+        self.index.find(hash, |row| self.ids.ints[*row as usize] == bits).copied()
+    }
+
+    /// The key of the integer id with these bits, appended if new: [`key_or_insert`](Self::key_or_insert) without
+    /// a look at the type, for columns of a table of integers.
+    #[inline]
+    pub fn int_key_or_insert(&mut self, bits: i64) -> u32 {
+        let (ints, hash) = (&self.ids.ints, self.hasher.hash_one(bits));
+        match self.index.find(hash, |row| ints[*row as usize] == bits) {
+            Some(row) => *row,
+            None if self.ids.kind == IdType::Uint => self.key_or_insert(Id::Uint(bits as u64)),
+            None => self.key_or_insert(Id::Int(bits)),
+        }
     }
 
     /// Each key's place in the order of the ids' own type: `ranks[key]`, from 0.
@@ -283,21 +356,6 @@ impl IdTable {
     /// Whether the order of keys is the order of ids.
     pub fn is_sorted(&self) -> bool {
         self.ids.is_sorted()
-    }
-
-    /// Drops the ids that no key in `keys` means, and renumbers the keys.
-    pub fn keep_used(&mut self, keys: &mut [u32]) {
-        let mut used = vec![NO_KEY; self.len()];
-        keys.iter().for_each(|key| used[*key as usize] = 0);
-        let mut ids = IdColumn::new(self.ids.kind);
-        for (row, key) in used.iter_mut().enumerate().filter(|(_, key)| **key != NO_KEY) {
-            *key = ids.len() as u32;
-            ids.push(self.ids.get(row));
-        }
-        if ids.len() < self.len() {
-            keys.iter_mut().for_each(|key| *key = used[*key as usize]);
-            *self = IdTable::from_column(ids);
-        }
     }
 
     /// Adds every id of `other` that is new, in the order of the ids' type, so that the keys do not depend on the
@@ -420,15 +478,6 @@ mod tests {
         assert_eq!(one.ids(), two.ids());
         assert_eq!(one.key(Id::Text("m")), Some(0), "known ids keep their keys");
         assert_eq!(one.ranks(), [2, 0, 1, 3], "m, a, k, z");
-    }
-
-    #[test]
-    fn unused_ids_are_dropped_and_keys_renumbered() {
-        let mut table = table(&["a", "b", "c", "d"]);
-        let mut keys = [3, 1, 3];
-        table.keep_used(&mut keys);
-        assert_eq!(keys, [1, 0, 1]);
-        assert_eq!((table.len(), table.key(Id::Text("b")), table.key(Id::Text("a"))), (2, Some(0), None));
     }
 
     #[test]

@@ -15,18 +15,19 @@ use crate::error::{Error, Result};
 use crate::facts::Facts;
 use crate::outputs::read::Run;
 use crate::outputs::record::{
-    Balance, Counts, Identity, InputIdentity, RegisterIdentity, RunRecord, SchemeIdentity,
+    Balance, Counts, Identity, InputIdentity, RegisterIdentity, RunRecord, SchemeIdentity, TraceCounts,
 };
 use crate::outputs::register::{self, Published, Register};
 use crate::outputs::run::{NightTables, Runs, publish, register_of};
-use crate::outputs::tables::{self, Names};
+use crate::outputs::stream::TraceFiles;
+use crate::outputs::tables::{self, ContactColumns, Names, RowIds};
 use crate::records;
 use crate::records::rejects::FileBalance;
 use crate::rings::{self, LocalRunner, Plan, Traced};
 use crate::store::VisitSource;
 use crate::store::disk::DiskStore;
 use crate::store::format::{Layout, RejectRow, rejects_table};
-use crate::store::ingest::{self, Feed, Ingested, Report};
+use crate::store::ingest::{self, Budget, Feed, Ingested, Report};
 use crate::store::manifest::FedWith;
 use crate::store::up_to::UpTo;
 use crate::time;
@@ -103,9 +104,23 @@ pub fn night(config: &Config, base: &Path, date: Date, progress: &dyn Progress) 
         Some((_, run)) => register_of(run, facts.persons.kind())?,
         None => Published::empty(facts.persons.kind()),
     };
+    let reached: Vec<u32> = traced.contacts.iter().map(|c| c.person).collect();
+    let (ids, sources) =
+        (names.persons.ids(&reached)?, names.by_row(traced.contacts.iter().map(|c| c.best_source))?);
+    let places: Vec<u32> = (0..ids.len() as u32).collect();
+    let of_contacts = RowIds { persons: &ids, places: &places, sources: &sources };
+    let exposed: Vec<u32> = traced.edges.iter().map(|e| e.exposure.contact).collect();
+    let (ids, sources) = (names.persons.ids(&exposed)?, names.by_row(traced.edges.iter().map(|e| e.source))?);
+    let places: Vec<u32> = (0..ids.len() as u32).collect();
+    let of_edges = RowIds { persons: &ids, places: &places, sources: &sources };
     let tables = NightTables {
-        contacts: tables::contacts(&traced.contacts, names)?,
-        exposures: tables::exposures(&traced.edges, names)?,
+        contacts: tables::contacts(
+            &traced.contacts,
+            names,
+            of_contacts,
+            ContactColumns { kinds: true, sources: false },
+        )?,
+        exposures: tables::exposures(&traced.edges, names, of_edges, true)?,
         colors: register.table(&scheme),
         evidence: register.evidence(&scheme, names)?,
         venues: tables::venues(&traced, visits.venues()),
@@ -232,6 +247,7 @@ pub fn feed(config: &Config) -> Result<Feed<'_>> {
         table: config.table(with.table()),
         venues: config.table("venues"),
         rules: &config.visits,
+        budget: Budget::of(config.memory),
         layout: Layout::LOOKED_UP,
     })
 }
@@ -344,10 +360,8 @@ fn check_out(out: &Path) -> Result<()> {
 
 /// What a trace found and read.
 pub struct Trace {
-    /// The rings.
-    pub traced: Traced,
     /// In numbers.
-    pub counts: Counts,
+    pub counts: TraceCounts,
     /// Where every row of the files read went.
     pub balance: Balance,
     /// What the person who asked should know.
@@ -378,27 +392,23 @@ pub fn trace(
     let facts = Facts::read(config, visits, None)?;
     progress.end(&format!("{} cases, {} exposure sites", facts.cases.len(), facts.places.len()));
     progress.begin("contacts, rings");
-    let mut traced = Traced::default();
-    rings::expand(visits, &facts.seeds(&config.contacts), plan(config, count_sources), &mut traced)?;
-    progress.end(&format!("{} persons reached", traced.contacts.len()));
+    let names = names(&facts, visits.venues());
+    let kinds = !config.table("windows").paths.is_empty();
+    let columns = ContactColumns { kinds, sources: count_sources };
+    let mut files = TraceFiles::create(out, names, columns)?;
+    rings::expand(visits, &facts.seeds(&config.contacts), plan(config, count_sources), &mut files)?;
+    progress.end(&format!("{} persons reached", files.rings.iter().sum::<u64>()));
     progress.begin("outputs");
-    let mut files = report.files;
-    files.extend(facts.files.iter().cloned());
-    let balance = Balance::of(&files)?;
+    let mut read = report.files;
+    read.extend(facts.files.iter().cloned());
+    let balance = Balance::of(&read)?;
     let mut rejects = report.rejects;
     rejects.extend(facts.rejects.iter().cloned());
     rejects.sort();
-    let names = names(&facts, visits.venues());
-    tables::write_together(
-        out,
-        &[
-            ("contacts", tables::contacts(&traced.contacts, names)?),
-            ("exposures", tables::exposures(&traced.edges, names)?),
-            ("rejects", rejects_table(&rejects)),
-        ],
-    )?;
+    let (rings, exposures) = (std::mem::take(&mut files.rings), files.edges);
+    files.finish(out, &rejects_table(&rejects))?;
     progress.end("written");
-    Ok(Trace { counts: Counts::new(visits, &facts, &traced), traced, balance, notes: facts.notes })
+    Ok(Trace { counts: TraceCounts::new(visits, &facts, rings, exposures), balance, notes: facts.notes })
 }
 
 /// Which part of the whole graph to make.

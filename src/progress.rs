@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -20,6 +20,7 @@ struct Now {
     done: u64,
     expected: u64,
     stage: String,
+    since: Option<Instant>,
     bar: Option<ProgressBar>,
 }
 
@@ -39,6 +40,7 @@ impl Progress for Screen {
     fn begin(&self, stage: &str) {
         let mut now = self.now.lock().expect("no stage panics while it is shown");
         now.stage = stage.to_string();
+        now.since = Some(Instant::now());
         if self.terminal && !self.quiet {
             let style = ProgressStyle::with_template("{spinner} [{bar:24}] {pos}/{len} {msg} {elapsed}")
                 .expect("a valid template")
@@ -58,7 +60,8 @@ impl Progress for Screen {
             bar.finish_and_clear();
         }
         if !self.quiet {
-            eprintln!("[{}] {}: {result}", now.done, now.stage);
+            let took = now.since.map_or(0.0, |since| since.elapsed().as_secs_f64());
+            eprintln!("[{}] {}: {result} ({took:.2} s)", now.done, now.stage);
         }
     }
 }

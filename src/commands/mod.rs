@@ -70,7 +70,7 @@ pub fn execute(cli: Cli) -> Result<Outcome> {
             Ok(Outcome::Done)
         }
         Command::Ingest { store, input } => {
-            let config = input.config(&[])?;
+            let config = within(&common, input.config(&[])?);
             let folder = store.unwrap_or_else(|| config.store.clone());
             let report = ingest::ingest(&folder, &pipeline::feed(&config)?)?.report;
             let balance = Balance::of(&report.files)?;
@@ -96,7 +96,7 @@ pub fn execute(cli: Cli) -> Result<Outcome> {
         Command::Trace(args) => trace(&args, &common, &screen),
         Command::Contacts(args) => contacts(&args, &common, &screen),
         Command::Run { config: path, date } => {
-            let config = Config::read(&path)?;
+            let config = within(&common, Config::read(&path)?);
             let night = pipeline::night(&config, base_of(&path), time::parse_date(&date)?, &screen)?;
             print_night(&night, &common)?;
             Ok(outcome(&night.read, &config))
@@ -191,6 +191,11 @@ fn print(bytes: &[u8]) -> Result<()> {
     }
 }
 
+/// The configuration with the memory that was typed.
+fn within(common: &Common, config: Config) -> Config {
+    Config { memory: common.memory.as_u64(), ..config }
+}
+
 fn outcome(balance: &Balance, config: &Config) -> Outcome {
     if balance.rejects_exceed(config.rejects_max_percent) { Outcome::ManyRejects } else { Outcome::Done }
 }
@@ -243,7 +248,7 @@ fn demo(out: &Path, common: &Common, screen: &Screen) -> Result<Outcome> {
             &format!("{} scans of {} people", n(world.scans), n(world.people)),
         );
     }
-    let config = Config::read(&config_path)?;
+    let config = within(common, Config::read(&config_path)?);
     let date = time::parse_date(&time::utc_day_name(DEMO.first_day + DEMO.days - 1))?;
     let night = pipeline::night(&config, out, date, screen)?;
     print_night(&night, common)?;
@@ -286,7 +291,7 @@ fn print_night(night: &Night, common: &Common) -> Result<()> {
 }
 
 fn trace(args: &TraceArgs, common: &Common, screen: &Screen) -> Result<Outcome> {
-    let config = args.config()?;
+    let config = within(common, args.config()?);
     let from = args.store.as_deref().map_or(From::Files, From::Store);
     let trace = pipeline::trace(&config, &from, args.sources, &args.out, screen)?;
     let words = || {
@@ -312,6 +317,7 @@ fn trace(args: &TraceArgs, common: &Common, screen: &Screen) -> Result<Outcome> 
 
 fn contacts(args: &ContactsArgs, common: &Common, screen: &Screen) -> Result<Outcome> {
     let (config, period) = args.config()?;
+    let config = within(common, config);
     let from = args.store.as_deref().map_or(From::Files, From::Store);
     let selection = Selection {
         period,

@@ -163,7 +163,8 @@ impl Facts {
         let table = config.table("windows");
         let mut files = windows::read(&records::stamp("windows", table)?, table)?;
         let tables: Vec<&IdTable> = files.iter().map(|f| &f.ids[windows::WINDOWS]).collect();
-        let kind = crate::store::ingest::common_type(&tables).unwrap_or(crate::ids::IdType::Text);
+        let kind =
+            crate::store::ingest::type_of_tables(tables.iter().copied()).unwrap_or(crate::ids::IdType::Text);
         self.window_ids = IdTable::new(kind);
         let keys = self.window_ids.absorb(&tables);
         let mut rows = Vec::new();

@@ -8,5 +8,6 @@ pub mod read;
 pub mod record;
 pub mod register;
 pub mod run;
+pub mod stream;
 pub mod summary;
 pub mod tables;

@@ -132,6 +132,46 @@ pub struct Output {
     pub blake3: String,
 }
 
+/// What a trace found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct TraceCounts {
+    /// Person ids known: of any visit, or of a case.
+    pub persons: u64,
+    /// Venues known.
+    pub venues: u64,
+    /// Visits traced in.
+    pub visits: u64,
+    /// Days that hold visits.
+    pub days: u64,
+    /// Persons that are cases.
+    pub cases: u64,
+    /// Exposure sites at known venues.
+    pub windows: u64,
+    /// Persons by ring, from ring 1.
+    pub rings: Vec<u64>,
+    /// Edges written.
+    pub exposures: u64,
+}
+
+impl TraceCounts {
+    /// The counts of a trace that reached so many persons by ring, over so many edges.
+    pub fn new(visits: &dyn VisitSource, facts: &Facts, rings: Vec<u64>, exposures: u64) -> TraceCounts {
+        let mut cases: Vec<u32> = facts.cases.iter().map(|c| c.case.person).collect();
+        cases.sort_unstable();
+        cases.dedup();
+        TraceCounts {
+            persons: facts.persons.len() as u64,
+            venues: visits.venues().ids.len() as u64,
+            visits: visits.days().iter().map(|d| d.visits).sum(),
+            days: visits.days().len() as u64,
+            cases: cases.len() as u64,
+            windows: facts.places.len() as u64,
+            rings,
+            exposures,
+        }
+    }
+}
+
 /// What a night found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -180,18 +220,16 @@ impl Counts {
         let first_ring = traced.edges.iter().filter(|e| e.ring == 1);
         let sizes = cluster_sizes(first_ring.map(|e| (node(e.source), e.exposure.contact)));
         let inferred = |c: &&crate::rings::TracedPerson| c.ring == 1 && c.exposed.observed_overlap_s == 0;
-        let mut cases: Vec<u32> = facts.cases.iter().map(|c| c.case.person).collect();
-        cases.sort_unstable();
-        cases.dedup();
+        let all = TraceCounts::new(visits, facts, rings, traced.edges.len() as u64);
         Counts {
-            persons: u64::from(persons),
-            venues: visits.venues().ids.len() as u64,
-            visits: visits.days().iter().map(|d| d.visits).sum(),
-            days: visits.days().len() as u64,
-            cases: cases.len() as u64,
-            windows: facts.places.len() as u64,
-            rings,
-            exposures: traced.edges.len() as u64,
+            persons: all.persons,
+            venues: all.venues,
+            visits: all.visits,
+            days: all.days,
+            cases: all.cases,
+            windows: all.windows,
+            rings: all.rings,
+            exposures: all.exposures,
             ring_1_only_inferred: traced.contacts.iter().filter(inferred).count() as u64,
             clusters: sizes.len() as u64,
             largest_cluster: sizes.first().copied().unwrap_or(0) as u64,

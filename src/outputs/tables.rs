@@ -9,14 +9,15 @@ use arrow::array::{
 };
 use arrow::datatypes::{Field, Schema};
 use parquet::basic::{Compression, ZstdLevel};
+use rayon::prelude::*;
 
 use crate::config::ContactConfig;
 use crate::contacts::pairs::Pair;
 use crate::error::Result;
 use crate::facts::{CaseFact, Facts, Place};
-use crate::ids::{IdColumn, IdTable, IdType, convert};
+use crate::ids::{IdColumn, IdTable, IdType, Places, convert};
 use crate::records::venues::VenueFacts;
-use crate::rings::{Edge, SourceRef, Traced, TracedPerson};
+use crate::rings::{Edge, Exposed, Exposure, SourceRef, Traced, TracedPerson};
 use crate::store::Venues;
 use crate::store::format::{Layout, properties, to_bytes};
 use crate::store::persons::Persons;
@@ -46,17 +47,19 @@ impl Names<'_> {
     fn sources(&self, sources: &[SourceRef]) -> Result<IdColumn> {
         let key = |source: &SourceRef| if let SourceRef::Person(key) = source { Some(*key) } else { None };
         // Many contacts share a source.
-        let mut distinct: Vec<u32> = sources.iter().filter_map(key).collect();
-        distinct.sort_unstable();
-        distinct.dedup();
-        let persons = self.persons.ids(&distinct)?;
+        let mut keys: Vec<u32> = sources.iter().filter_map(key).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let (persons, places) = (self.persons.ids(&keys)?, Places::new(&keys));
+        let place = |key: u32| places.place(key).expect("one of those gathered") as u32;
+        if self.windows.is_empty() {
+            return Ok(persons.take(&sources.iter().filter_map(key).map(place).collect::<Vec<_>>()));
+        }
         let mut ids = IdColumn::new(self.source_kind());
         let mut buffer = String::new();
         for source in sources {
             let id = match source {
-                SourceRef::Person(key) => {
-                    persons.get(distinct.binary_search(key).expect("one of those just gathered"))
-                }
+                SourceRef::Person(key) => persons.get(place(*key) as usize),
                 SourceRef::Window(key) => self.windows.ids().get(*key as usize),
             };
             ids.push(convert(id, ids.kind(), &mut buffer).expect("text holds every id"));
@@ -64,9 +67,20 @@ impl Names<'_> {
         Ok(ids)
     }
 
-    /// Sources' ids as a column.
-    fn source_ids(&self, sources: &[SourceRef]) -> Result<ArrayRef> {
-        Ok(self.sources(sources)?.to_arrow(0..sources.len() as u32))
+    /// The ids of the sources of one ring, by their number.
+    ///
+    /// # Errors
+    /// Those of reading the ids.
+    pub fn by_number(&self, sources: &[SourceRef]) -> Result<SourceIds> {
+        Ok(SourceIds { ids: self.sources(sources)?, by_number: true })
+    }
+
+    /// The ids of sources, by row.
+    ///
+    /// # Errors
+    /// Those of reading the ids.
+    pub fn by_row(&self, sources: impl Iterator<Item = SourceRef>) -> Result<SourceIds> {
+        Ok(SourceIds { ids: self.sources(&sources.collect::<Vec<_>>())?, by_number: false })
     }
 
     /// Sources' ids as texts.
@@ -78,12 +92,37 @@ impl Names<'_> {
         Ok((0..sources.len()).map(|row| ids.get(row).to_string()).collect())
     }
 
-    fn person_ids(&self, keys: impl Iterator<Item = u32>) -> Result<ArrayRef> {
-        self.persons.to_arrow(&keys.collect::<Vec<_>>())
-    }
-
     fn venue_ids(&self, keys: impl Iterator<Item = u32>) -> ArrayRef {
         self.venues.ids().to_arrow(keys)
+    }
+}
+
+/// Ids of sources: of one ring by number, read once for all its rows; or by row.
+pub struct SourceIds {
+    ids: IdColumn,
+    by_number: bool,
+}
+
+impl SourceIds {
+    fn column(&self, numbers: impl Iterator<Item = u32>) -> ArrayRef {
+        if self.by_number { self.ids.to_arrow(numbers) } else { self.ids.to_arrow(0..self.ids.len() as u32) }
+    }
+}
+
+/// The ids of some rows of contacts or edges.
+#[derive(Clone, Copy)]
+pub struct RowIds<'a> {
+    /// Ids of contacts.
+    pub persons: &'a IdColumn,
+    /// For each row, where its contact's id stands among them.
+    pub places: &'a [u32],
+    /// Ids of sources.
+    pub sources: &'a SourceIds,
+}
+
+impl RowIds<'_> {
+    fn rows(&self) -> impl Iterator<Item = u32> + '_ {
+        self.places.iter().copied()
     }
 }
 
@@ -94,6 +133,19 @@ pub fn table(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
     RecordBatch::try_new(Arc::new(schema), columns.into_iter().map(|(_, array)| array).collect())
         .expect("columns of one length")
 }
+
+/// Columns by name as a table without nulls, each made on its own thread.
+fn filled<'a>(columns: Vec<(&'static str, Make<'a>)>) -> Result<RecordBatch> {
+    let made: Result<Vec<ArrayRef>> = columns.par_iter().map(|(_, make)| make()).collect();
+    let made = made?;
+    let fields =
+        columns.iter().zip(&made).map(|((name, _), a)| Field::new(*name, a.data_type().clone(), false));
+    let schema = Schema::new(fields.collect::<Vec<_>>());
+    Ok(RecordBatch::try_new(Arc::new(schema), made).expect("columns of one length without nulls"))
+}
+
+/// What makes a column.
+type Make<'a> = Box<dyn Fn() -> Result<ArrayRef> + Sync + 'a>;
 
 /// Instants as `Timestamp(us, UTC)`, the unit every Parquet reader knows.
 pub fn instants(seconds: impl Iterator<Item = Second>) -> ArrayRef {
@@ -113,58 +165,87 @@ pub fn texts<T: AsRef<str>>(cells: impl Iterator<Item = Option<T>>) -> ArrayRef 
 }
 
 fn source_kinds(sources: impl Iterator<Item = SourceRef>) -> ArrayRef {
-    texts(sources.map(|s| Some(if matches!(s, SourceRef::Person(_)) { "person" } else { "window" })))
+    let kind = |s| if matches!(s, SourceRef::Person(_)) { "person" } else { "window" };
+    Arc::new(StringArray::from_iter_values(sources.map(kind)))
+}
+
+/// Columns of `contacts.parquet` that are there only where they say something.
+#[derive(Clone, Copy)]
+pub struct ContactColumns {
+    /// `best_source_kind` and `source_kind`: whether the source is a person or a window. Without windows all are persons.
+    pub kinds: bool,
+    /// `sources`: how many distinct ones, if those were counted.
+    pub sources: bool,
 }
 
 /// `contacts.parquet`: a row a traced person, sorted by ring, then `person_id`.
 ///
 /// # Errors
 /// Those of reading the ids.
-pub fn contacts(contacts: &[TracedPerson], names: Names<'_>) -> Result<RecordBatch> {
+pub fn contacts(
+    contacts: &[TracedPerson],
+    names: Names<'_>,
+    ids: RowIds<'_>,
+    wanted: ContactColumns,
+) -> Result<RecordBatch> {
     let rows = || contacts.iter();
-    let whole = |cell: fn(&crate::rings::Exposed) -> u64| -> ArrayRef {
-        Arc::new(Int64Array::from_iter_values(rows().map(|c| cell(&c.exposed) as i64)))
+    let whole = |cell: fn(&Exposed) -> u64| -> Make<'_> {
+        Box::new(move || Ok(Arc::new(Int64Array::from_iter_values(rows().map(|c| cell(&c.exposed) as i64)))))
     };
-    let mut columns: Vec<(&str, ArrayRef)> = vec![
-        ("person_id", names.person_ids(rows().map(|c| c.person))?),
-        ("ring", Arc::new(UInt8Array::from_iter_values(rows().map(|c| c.ring)))),
-        ("first_exposed_at", instants(rows().map(|c| c.exposed.first_exposed_at))),
-        ("last_exposed_at", instants(rows().map(|c| c.exposed.last_exposed_at))),
+    let small = |cell: fn(&TracedPerson) -> u32| -> Make<'_> {
+        Box::new(move || Ok(Arc::new(UInt32Array::from_iter_values(rows().map(cell)))))
+    };
+    let at = |cell: fn(&Exposed) -> Second| -> Make<'_> {
+        Box::new(move || Ok(instants(rows().map(|c| cell(&c.exposed)))))
+    };
+    let sources = move || rows().map(|c| c.best_source);
+    let mut columns: Vec<(&str, Make<'_>)> = vec![
+        ("person_id", Box::new(move || Ok(ids.persons.to_arrow(ids.rows())))),
+        ("ring", Box::new(move || Ok(Arc::new(UInt8Array::from_iter_values(rows().map(|c| c.ring)))))),
+        ("first_exposed_at", at(|e| e.first_exposed_at)),
+        ("last_exposed_at", at(|e| e.last_exposed_at)),
         ("overlap_s", whole(|e| e.overlap_s)),
         ("observed_overlap_s", whole(|e| e.observed_overlap_s)),
-        ("exposures", Arc::new(UInt32Array::from_iter_values(rows().map(|c| c.exposed.exposures)))),
-        ("best_source_id", names.source_ids(&rows().map(|c| c.best_source).collect::<Vec<_>>())?),
-        ("best_venue_id", names.venue_ids(rows().map(|c| c.exposed.best.venue))),
-        ("best_source_kind", source_kinds(rows().map(|c| c.best_source))),
+        ("exposures", small(|c| c.exposed.exposures)),
+        ("best_source_id", Box::new(move || Ok(ids.sources.column(rows().map(|c| c.exposed.best.source))))),
+        ("best_venue_id", Box::new(move || Ok(names.venue_ids(rows().map(|c| c.exposed.best.venue))))),
     ];
-    if rows().next().is_some_and(|c| c.sources.is_some()) {
-        columns.push((
-            "sources",
-            Arc::new(UInt32Array::from_iter_values(rows().map(|c| c.sources.unwrap_or(0)))),
-        ));
+    if wanted.kinds {
+        columns.push(("best_source_kind", Box::new(move || Ok(source_kinds(sources())))));
     }
-    Ok(table(columns))
+    if wanted.sources {
+        columns.push(("sources", small(|c| c.sources.unwrap_or(0))));
+    }
+    filled(columns)
 }
 
-/// `exposures.parquet`: the edges of the traced graph, sorted by ring, contact id, start, source, venue id.
+/// `exposures.parquet`: the edges of the traced graph, sorted by ring, contact id, start, source, venue id; `kinds` as in
+/// [`ContactColumns`].
 ///
 /// # Errors
 /// Those of reading the ids.
-pub fn exposures(edges: &[Edge], names: Names<'_>) -> Result<RecordBatch> {
+pub fn exposures(edges: &[Edge], names: Names<'_>, ids: RowIds<'_>, kinds: bool) -> Result<RecordBatch> {
     let rows = || edges.iter();
-    let overlap = rows().map(|e| i64::from(e.exposure.until - e.exposure.from));
-    let observed = rows().map(|e| i64::from(e.exposure.observed_s));
-    Ok(table(vec![
-        ("source_id", names.source_ids(&rows().map(|e| e.source).collect::<Vec<_>>())?),
-        ("contact_id", names.person_ids(rows().map(|e| e.exposure.contact))?),
-        ("venue_id", names.venue_ids(rows().map(|e| e.exposure.venue))),
-        ("ring", Arc::new(UInt8Array::from_iter_values(rows().map(|e| e.ring)))),
-        ("from", instants(rows().map(|e| e.exposure.from))),
-        ("until", instants(rows().map(|e| e.exposure.until))),
-        ("overlap_s", Arc::new(Int64Array::from_iter_values(overlap))),
-        ("observed_overlap_s", Arc::new(Int64Array::from_iter_values(observed))),
-        ("source_kind", source_kinds(rows().map(|e| e.source))),
-    ]))
+    let whole = |cell: fn(&Exposure) -> u32| -> Make<'_> {
+        Box::new(move || {
+            Ok(Arc::new(Int64Array::from_iter_values(rows().map(|e| i64::from(cell(&e.exposure))))))
+        })
+    };
+    let sources = move || rows().map(|e| e.source);
+    let mut columns: Vec<(&str, Make<'_>)> = vec![
+        ("source_id", Box::new(move || Ok(ids.sources.column(rows().map(|e| e.exposure.source))))),
+        ("contact_id", Box::new(move || Ok(ids.persons.to_arrow(ids.rows())))),
+        ("venue_id", Box::new(move || Ok(names.venue_ids(rows().map(|e| e.exposure.venue))))),
+        ("ring", Box::new(move || Ok(Arc::new(UInt8Array::from_iter_values(rows().map(|e| e.ring)))))),
+        ("from", Box::new(move || Ok(instants(rows().map(|e| e.exposure.from))))),
+        ("until", Box::new(move || Ok(instants(rows().map(|e| e.exposure.until))))),
+        ("overlap_s", whole(|e| e.until - e.from)),
+        ("observed_overlap_s", whole(|e| e.observed_s)),
+    ];
+    if kinds {
+        columns.push(("source_kind", Box::new(move || Ok(source_kinds(sources())))));
+    }
+    filled(columns)
 }
 
 /// `sources.parquet` of a run: the cases and exposure sites it started from, each with the row that says so.

@@ -2,10 +2,13 @@
 //!
 //! Every row of every file ends up accepted, merged or rejected; `rejects::FileBalance` is where that is counted.
 
+pub mod bulk;
 pub mod cases;
 pub mod columns;
+mod csv;
 pub mod files;
 pub mod pages;
+mod parquet;
 pub mod rejects;
 pub mod scans;
 pub mod table;
@@ -32,6 +35,23 @@ pub struct StampedFile {
     pub bytes: u64,
     /// BLAKE3 of its bytes.
     pub blake3: String,
+}
+
+impl StampedFile {
+    /// The file's balance before any of its rows is counted.
+    fn balance(&self, table: &str, config: &TableConfig) -> FileBalance {
+        FileBalance {
+            table: table.into(),
+            file: self.file.name.clone(),
+            bytes: self.bytes,
+            blake3: self.blake3.clone(),
+            read_as: config.read_as(),
+            rows: 0,
+            accepted: 0,
+            merged: 0,
+            rejected: 0,
+        }
+    }
 }
 
 /// The files of a table with their hashes, sorted by name.
@@ -130,17 +150,8 @@ fn read_files<T: Rows>(
             Ok(())
         })?;
         let rejected = rejects.len() as u64;
-        let balance = FileBalance {
-            table: schema.table.into(),
-            file: stamped.file.name.clone(),
-            bytes: stamped.bytes,
-            blake3: stamped.blake3.clone(),
-            read_as: config.read_as(),
-            rows: total,
-            accepted: rows.count(),
-            merged: 0,
-            rejected,
-        };
+        let mut balance = stamped.balance(schema.table, config);
+        (balance.rows, balance.accepted, balance.rejected) = (total, rows.count(), rejected);
         Ok(FileRows { balance, rejects, ids, rows })
     };
     files.par_iter().map(read_one).collect()

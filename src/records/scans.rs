@@ -1,11 +1,9 @@
 //! Scans and visits: the two large tables, as columns.
 
-use crate::config::TableConfig;
-use crate::error::Result;
+use crate::records::bulk::{BulkRows, Fault};
 use crate::records::columns::{Column, Kind, NO_TIME, NO_WORD};
 use crate::records::rejects::Reason;
 use crate::records::table::{Batch, ColumnSpec, Schema};
-use crate::records::{FileRows, Rows, StampedFile, read_files};
 use crate::time::{FOREVER, Second};
 
 /// Number of the person ids' table in a file's rows.
@@ -29,9 +27,9 @@ pub const NOT_LEFT: Second = FOREVER;
 /// Accepted scans, a column each.
 #[derive(Default)]
 pub struct ScanRows {
-    /// Person keys.
-    pub person: Vec<u32>,
-    /// Venue keys.
+    /// Persons: tokens of integer ids, or keys into the piece's table of texts.
+    pub person: Vec<u64>,
+    /// Keys into the piece's table of venues.
     pub venue: Vec<u32>,
     /// When scanned.
     pub at: Vec<Second>,
@@ -44,9 +42,9 @@ pub struct ScanRows {
 /// Accepted rows of the visits table, a column each.
 #[derive(Default)]
 pub struct VisitRows {
-    /// Person keys.
-    pub person: Vec<u32>,
-    /// Venue keys.
+    /// Persons: tokens of integer ids, or keys into the piece's table of texts.
+    pub person: Vec<u64>,
+    /// Keys into the piece's table of venues.
     pub venue: Vec<u32>,
     /// Start of the stay.
     pub arrived: Vec<Second>,
@@ -54,15 +52,89 @@ pub struct VisitRows {
     pub left: Vec<Second>,
 }
 
-impl Rows for ScanRows {
-    fn count(&self) -> u64 {
-        self.person.len() as u64
+impl BulkRows for ScanRows {
+    const SCHEMA: &'static Schema = &SCANS;
+
+    fn persons(&self) -> &[u64] {
+        &self.person
+    }
+
+    fn venues(&self) -> &[u32] {
+        &self.venue
+    }
+
+    fn spans(&self) -> (&[Second], &[Second]) {
+        (&self.at, &self.at)
+    }
+
+    fn append(&mut self, batch: &Batch) -> bool {
+        // Directions and stated ends are rare enough to be looked at row by row.
+        (0..batch.rows).all(|row| row_of_scan(batch, row).2.is_none()) && {
+            for row in 0..batch.rows {
+                let _ = self.accept(batch, row);
+            }
+            true
+        }
+    }
+
+    fn accept(&mut self, batch: &Batch, row: usize) -> Option<Fault> {
+        let (at, left, fault) = row_of_scan(batch, row);
+        if fault.is_none() {
+            let out = optional_word(batch, 3, row) == Some(1);
+            self.person.push(tokens(batch)[row]);
+            self.venue.push(key(batch, 1, row));
+            self.at.push(at);
+            self.direction.push(if out { Direction::Out } else { Direction::In });
+            self.left.push(left);
+        }
+        fault
     }
 }
 
-impl Rows for VisitRows {
-    fn count(&self) -> u64 {
-        self.person.len() as u64
+/// When the scan of a row without faulty cells was, when it says the person left, and what is wrong with that.
+fn row_of_scan(batch: &Batch, row: usize) -> (Second, Second, Option<Fault>) {
+    let at = time(batch, 2, row);
+    let left = optional_time(batch, 4, row).unwrap_or(NOT_LEFT);
+    (at, left, (left < at).then_some(("left_at", Reason::EndsBeforeStart)))
+}
+
+impl BulkRows for VisitRows {
+    const SCHEMA: &'static Schema = &VISITS;
+
+    fn persons(&self) -> &[u64] {
+        &self.person
+    }
+
+    fn venues(&self) -> &[u32] {
+        &self.venue
+    }
+
+    fn spans(&self) -> (&[Second], &[Second]) {
+        (&self.arrived, &self.left)
+    }
+
+    fn append(&mut self, batch: &Batch) -> bool {
+        let (arrived, left) = (times(batch, 2), times(batch, 3));
+        if !arrived.iter().zip(left).fold(true, |sound, (arrived, left)| sound & (arrived < left)) {
+            return false;
+        }
+        self.person.extend_from_slice(tokens(batch));
+        self.venue.extend_from_slice(keys(batch, 1));
+        self.arrived.extend(arrived.iter().map(|at| *at as Second));
+        self.left.extend(left.iter().map(|at| *at as Second));
+        true
+    }
+
+    fn accept(&mut self, batch: &Batch, row: usize) -> Option<Fault> {
+        let (arrived, left) = (time(batch, 2, row), time(batch, 3, row));
+        let fault = span_fault(arrived, left).map(|reason| ("left_at", reason));
+        if fault.is_none() {
+            self.person.push(tokens(batch)[row]);
+            self.venue.push(key(batch, 1, row));
+            self.arrived.push(arrived);
+            self.left.push(left);
+        }
+        fault
     }
 }
 
@@ -70,7 +142,7 @@ pub(super) const SCANS: Schema = Schema {
     table: "scans",
     id_tables: 2,
     columns: &[
-        ColumnSpec::new("person_id", Kind::Id(PERSONS), true),
+        ColumnSpec::new("person_id", Kind::Token(PERSONS), true),
         ColumnSpec::new("venue_id", Kind::Id(VENUES), true),
         ColumnSpec::new("scanned_at", Kind::Time, true),
         ColumnSpec::new("direction", Kind::Word(&["in", "out"]), false),
@@ -82,75 +154,12 @@ pub(super) const VISITS: Schema = Schema {
     table: "visits",
     id_tables: 2,
     columns: &[
-        ColumnSpec::new("person_id", Kind::Id(PERSONS), true),
+        ColumnSpec::new("person_id", Kind::Token(PERSONS), true),
         ColumnSpec::new("venue_id", Kind::Id(VENUES), true),
         ColumnSpec::new("arrived_at", Kind::Time, true),
         ColumnSpec::new("left_at", Kind::Time, true),
     ],
 };
-
-/// The checked scans of each file.
-///
-/// # Errors
-/// As for `table::read`.
-pub fn read_scans(files: &[StampedFile], config: &TableConfig) -> Result<Vec<FileRows<ScanRows>>> {
-    let read = read_files(files, &SCANS, config, |rows: &mut ScanRows, batch, row| {
-        let at = time(batch, 2, row);
-        let out = matches!(&batch.columns[3], Some(Column::Words(w)) if w[row] == 1);
-        let left = match &batch.columns[4] {
-            Some(Column::Times(times)) if times[row] != NO_TIME => times[row] as Second,
-            _ => NOT_LEFT,
-        };
-        if left < at {
-            return Some(("left_at", Reason::EndsBeforeStart));
-        }
-        rows.person.push(key(batch, 0, row));
-        rows.venue.push(key(batch, 1, row));
-        rows.at.push(at);
-        rows.direction.push(if out { Direction::Out } else { Direction::In });
-        rows.left.push(left);
-        None
-    })?;
-    Ok(read
-        .into_iter()
-        .map(|file| without_rejected(file, |rows| (&mut rows.person, &mut rows.venue)))
-        .collect())
-}
-
-/// The checked visits of each file.
-///
-/// # Errors
-/// As for `table::read`.
-pub fn read_visits(files: &[StampedFile], config: &TableConfig) -> Result<Vec<FileRows<VisitRows>>> {
-    let read = read_files(files, &VISITS, config, |rows: &mut VisitRows, batch, row| {
-        let (arrived, left) = (time(batch, 2, row), time(batch, 3, row));
-        if let Some(reason) = span_fault(arrived, left) {
-            return Some(("left_at", reason));
-        }
-        rows.person.push(key(batch, 0, row));
-        rows.venue.push(key(batch, 1, row));
-        rows.arrived.push(arrived);
-        rows.left.push(left);
-        None
-    })?;
-    Ok(read
-        .into_iter()
-        .map(|file| without_rejected(file, |rows| (&mut rows.person, &mut rows.venue)))
-        .collect())
-}
-
-/// The file without the ids that only rejected rows have: those must decide nothing.
-fn without_rejected<T>(
-    mut file: FileRows<T>,
-    keys: impl Fn(&mut T) -> (&mut Vec<u32>, &mut Vec<u32>),
-) -> FileRows<T> {
-    if !file.rejects.is_empty() {
-        let (person, venue) = keys(&mut file.rows);
-        file.ids[PERSONS].keep_used(person);
-        file.ids[VENUES].keep_used(venue);
-    }
-    file
-}
 
 /// What is wrong with a span as such.
 pub fn span_fault(from: Second, until: Second) -> Option<Reason> {
@@ -161,20 +170,38 @@ pub fn span_fault(from: Second, until: Second) -> Option<Reason> {
     }
 }
 
-/// The key in a required id column whose fault has been ruled out.
-pub(super) fn key(batch: &Batch, column: usize, row: usize) -> u32 {
+/// The cells of the person column, which is the first.
+fn tokens(batch: &Batch) -> &[u64] {
+    match &batch.columns[0] {
+        Some(Column::Tokens(tokens)) => &tokens.cells,
+        _ => unreachable!("a required column of tokens"),
+    }
+}
+
+/// The cells of a required id column.
+fn keys(batch: &Batch, column: usize) -> &[u32] {
     match &batch.columns[column] {
-        Some(Column::Ids(keys)) => keys[row],
+        Some(Column::Ids(keys)) => keys,
         _ => unreachable!("a required id column"),
     }
 }
 
-/// The time in a required time column whose fault has been ruled out.
-pub(super) fn time(batch: &Batch, column: usize, row: usize) -> Second {
+/// The cells of a required time column.
+fn times(batch: &Batch, column: usize) -> &[i64] {
     match &batch.columns[column] {
-        Some(Column::Times(times)) => times[row] as Second,
+        Some(Column::Times(times)) => times,
         _ => unreachable!("a required time column"),
     }
+}
+
+/// The key in a required id column whose fault has been ruled out.
+pub(super) fn key(batch: &Batch, column: usize, row: usize) -> u32 {
+    keys(batch, column)[row]
+}
+
+/// The time in a required time column whose fault has been ruled out.
+pub(super) fn time(batch: &Batch, column: usize, row: usize) -> Second {
+    times(batch, column)[row] as Second
 }
 
 /// The time in an optional time column.

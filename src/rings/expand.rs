@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -46,6 +47,8 @@ pub struct Plan<'a> {
 
 /// Contacts of one ring, in the order of their ids, with their edges.
 pub struct Part {
+    /// The sources of this ring by number; the same for all its parts.
+    pub sources: Arc<Vec<SourceRef>>,
     /// The contacts, each after all of the parts before.
     pub contacts: Vec<TracedPerson>,
     /// The edges that lead to them, sorted by contact id, start, source, venue id.
@@ -101,7 +104,8 @@ pub fn expand(
     sink: &mut dyn Sink,
 ) -> Result<()> {
     let rule = ContactRule::new(plan.config, visits.venues());
-    let (mut frontier, mut sources) = first_frontier(seeds)?;
+    let (mut frontier, sources) = first_frontier(seeds)?;
+    let mut sources = Arc::new(sources);
     let in_key_order = seeds.persons.in_key_order();
     let persons = visits.persons().with_visits() as u32;
     for ring in 1..=plan.config.rings {
@@ -110,6 +114,7 @@ pub fn expand(
         // Where ids do not come in the order of keys, no contact can be passed on before all are known.
         let whole = keep || !in_key_order;
         let mut next = Next::default();
+        let mut found_any = false;
         for persons in split(persons, if whole { u64::MAX } else { plan.sums_bytes }) {
             let found = plan.runner.ring(visits, &frontier, &rule, persons, keep)?;
             let parts = if whole { vec![found.contacts.concat()] } else { found.contacts };
@@ -135,19 +140,22 @@ pub fn expand(
                     false => PartEdges::Best,
                 };
                 let contacts: Vec<TracedPerson> = match &order {
-                    None => contacts.into_iter().map(traced).collect(),
+                    None => contacts.into_par_iter().with_min_len(4_096).map(traced).collect(),
                     Some(order) => order.iter().map(|at| traced(contacts[*at as usize])).collect(),
                 };
-                next.add(&contacts);
-                sink.take(Part { contacts, edges })?;
+                found_any = true;
+                if ring < plan.config.rings {
+                    next.add(&contacts);
+                }
+                sink.take(Part { sources: sources.clone(), contacts, edges })?;
             }
         }
-        if next.found.is_empty() || ring == plan.config.rings {
+        if !found_any || ring == plan.config.rings {
             break;
         }
         let mut settled = std::mem::take(&mut frontier.settled);
         settled.extend(next.found.iter().map(|found| found.person));
-        sources = next.found.iter().map(|found| SourceRef::Person(found.person)).collect();
+        sources = Arc::new(next.found.iter().map(|found| SourceRef::Person(found.person)).collect());
         frontier = next.frontier(settled);
     }
     Ok(())

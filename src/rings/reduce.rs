@@ -99,9 +99,10 @@ impl<'a> Sums<'a> {
         Sums { first: persons.start, bits, chunks, venue_ranks }
     }
 
-    /// Bytes that sums of so many persons can take.
+    /// Bytes that sums of so many persons can take, also while they are put together: chunk by chunk, the table of all
+    /// persons becomes a list of those met.
     pub fn bytes_for(persons: u64) -> u64 {
-        persons * size_of::<Exposed>() as u64
+        persons * size_of::<Sum>() as u64
     }
 
     /// A worker's own lists.

@@ -68,7 +68,7 @@ pub struct LocalRunner {
 
 impl Default for LocalRunner {
     fn default() -> Self {
-        LocalRunner { find: Find::ByCost, range_visits: 1 << 18, collected_max: 1 << 22 }
+        LocalRunner { find: Find::ByCost, range_visits: 1 << 18, collected_max: 1 << 18 }
     }
 }
 
@@ -257,64 +257,62 @@ impl<'a> Worker<'a> {
     /// Finds the sources at a range of venues and meets them.
     fn meet_in(&mut self, job: &Job<'_>, members: &Places, venues: Range<u32>) -> Result<()> {
         let days = job.visits.days().len();
-        let mut keys = Vec::with_capacity(days);
-        let mut sources = Vec::with_capacity(days);
-        let mut at_venues: Vec<u32> = Vec::new();
-        for day in 0..days {
-            let rows = job.visits.rows_at(day, venues.clone())?;
-            let read = job.visits.keys(day, rows.clone())?;
-            let inside = read.venue.partition_point(|v| *v < venues.start)
-                ..read.venue.partition_point(|v| *v < venues.end);
-            let own: Vec<usize> = inside.clone().filter(|row| members.contains(read.person[*row])).collect();
-            at_venues.extend(own.iter().map(|row| read.venue[*row]));
-            keys.push((rows.start, inside, read));
-            sources.push(own);
-        }
+        let mut of_days = Vec::with_capacity(days);
         let mut spans: Vec<VenueSpan> =
             sources::places(job.frontier).filter(|(venue, _)| venues.contains(venue)).collect();
-        at_venues.extend(spans.iter().map(|(venue, _)| *venue));
+        let mut at_venues: Vec<u32> = spans.iter().map(|(venue, _)| *venue).collect();
+        for day in 0..days {
+            let rows = job.visits.rows_at(day, venues.clone())?;
+            let keys = job.visits.keys(day, rows.clone())?;
+            let mut of_day = DayPart { first: rows.start, keys, venues: Vec::new(), sources: Vec::new() };
+            of_day.find(&venues, members, &mut at_venues);
+            of_days.push(of_day);
+        }
         at_venues.sort_unstable();
         at_venues.dedup();
         at_venues.retain(|venue| job.rule.needed_s(*venue).is_some());
+        if at_venues.is_empty() {
+            return Ok(());
+        }
+
         let mut blocks = Vec::with_capacity(days);
-        for (day, (first, inside, read)) in keys.iter().enumerate() {
+        for (day, part) in of_days.iter_mut().enumerate() {
+            part.keep(&at_venues);
             let mut of_day: Vec<Block<'_>> = Vec::new();
-            for rows in runs_of(&read.venue, inside.clone(), &at_venues) {
-                let times = job.visits.times(day, first + rows.start..first + rows.end)?;
+            for rows in part.to_read() {
+                let times = job.visits.times(day, part.first + rows.start..part.first + rows.end)?;
                 of_day.push(Block { rows, times });
             }
             let mut at = 0;
-            for row in &sources[day] {
+            for row in &part.sources {
                 while of_day.get(at).is_some_and(|block| block.rows.end <= *row) {
                     at += 1;
                 }
                 // A source at a venue that does not count lies in no block.
                 let Some(block) = of_day.get(at).filter(|block| block.rows.contains(row)) else { continue };
-                let stay = block.stay(*row, read);
+                let stay = block.stay(*row, &part.keys);
                 let place = members.place(stay.person).expect("a source");
                 sources::cut(stay, job.frontier, place, job.rule, |span| spans.push(span));
             }
             blocks.push(of_day);
         }
+
         sources::sort(&mut spans);
-        // By day: the block and the row reached.
+        // By day: the venue and the block reached.
         let mut reached = vec![(0, 0); days];
         for here in spans.chunk_by(|a, b| a.0 == b.0) {
-            let venue = here[0].0;
-            for (day, (_, _, read)) in keys.iter().enumerate() {
-                let (block, row) = &mut reached[day];
-                let of_day = &blocks[day];
-                while of_day.get(*block).is_some_and(|b| read.venue[b.rows.end - 1] < venue) {
+            for (day, part) in of_days.iter().enumerate() {
+                let (venue, block) = &mut reached[day];
+                while part.venues.get(*venue).is_some_and(|run| run.venue < here[0].0) {
+                    *venue += 1;
+                }
+                let Some(run) = part.venues.get(*venue).filter(|run| run.venue == here[0].0) else {
+                    continue;
+                };
+                while blocks[day][*block].rows.end <= run.rows.start {
                     *block += 1;
                 }
-                let Some(found) = of_day.get(*block) else { continue };
-                let from = (*row).max(found.rows.start);
-                let start = from + read.venue[from..found.rows.end].partition_point(|v| *v < venue);
-                let end = start + read.venue[start..found.rows.end].partition_point(|v| *v == venue);
-                *row = end;
-                if start < end {
-                    self.meet(job, day, here, start..end, read, found);
-                }
+                self.meet(job, day, here, run.rows.clone(), &part.keys, &blocks[day][*block]);
             }
         }
         Ok(())
@@ -398,24 +396,65 @@ impl Block<'_> {
     }
 }
 
+/// What is known of a range of venues on one day before any times are read.
+struct DayPart<'a> {
+    /// The day's row of the first key.
+    first: usize,
+    keys: Keys<'a>,
+    /// Where the visits to each venue lie among the keys.
+    venues: Vec<VenueRun>,
+    /// Where those of sources do.
+    sources: Vec<usize>,
+}
+
+struct VenueRun {
+    venue: u32,
+    rows: Range<usize>,
+}
+
 /// Rows between two wanted ones that are read rather than left out: about as many as make a page.
 const ROWS_BETWEEN: usize = 1_024;
 
-/// The rows of `inside` that hold the visits to some of the venues, in ranges that may hold others in between.
-fn runs_of(venue: &[u32], inside: Range<usize>, wanted: &[u32]) -> Vec<Range<usize>> {
-    let mut runs: Vec<Range<usize>> = Vec::new();
-    let mut row = inside.start;
-    for wanted in wanted {
-        let start = row + venue[row..inside.end].partition_point(|v| v < wanted);
-        let end = start + venue[start..inside.end].partition_point(|v| v == wanted);
-        row = end;
-        if start == end {
-            continue;
-        }
-        match runs.last_mut() {
-            Some(last) if start - last.end <= ROWS_BETWEEN => last.end = end,
-            _ => runs.push(start..end),
+impl DayPart<'_> {
+    /// Finds the venues in the range and the sources there; appends the sources' venues.
+    fn find(&mut self, range: &Range<u32>, members: &Places, at_venues: &mut Vec<u32>) {
+        let venue = &self.keys.venue;
+        let inside = venue.partition_point(|v| *v < range.start)..venue.partition_point(|v| *v < range.end);
+        let mut start = inside.start;
+        for run in venue[inside].chunk_by(|a, b| a == b) {
+            let rows = start..start + run.len();
+            start = rows.end;
+            let found = self.sources.len();
+            let persons = self.keys.person[rows.clone()].iter();
+            let sources = rows.clone().zip(persons).filter(|(_, person)| members.contains(**person));
+            self.sources.extend(sources.map(|(row, _)| row));
+            if self.sources.len() > found {
+                at_venues.push(run[0]);
+            }
+            self.venues.push(VenueRun { venue: run[0], rows });
         }
     }
-    runs
+
+    /// Leaves out the venues that are not wanted, which are sorted.
+    fn keep(&mut self, wanted: &[u32]) {
+        let mut at = 0;
+        self.venues.retain(|run| {
+            while wanted.get(at).is_some_and(|venue| *venue < run.venue) {
+                at += 1;
+            }
+            wanted.get(at) == Some(&run.venue)
+        });
+    }
+
+    /// The rows of the venues left, in ranges that may hold others in between.
+    fn to_read(&self) -> Vec<Range<usize>> {
+        let mut ranges: Vec<Range<usize>> = Vec::new();
+        for VenueRun { rows, .. } in &self.venues {
+            match ranges.last_mut() {
+                Some(last) if rows.start - last.end <= ROWS_BETWEEN => last.end = rows.end,
+                _ => ranges.push(rows.clone()),
+            }
+        }
+        ranges
+    }
 }

@@ -25,12 +25,12 @@ impl MemoryVisits {
     /// Visits by day, each day sorted by person, with the tables their keys refer to.
     pub fn new(persons: IdTable, venues: Venues, visits: impl IntoIterator<Item = (u32, Visits)>) -> Self {
         let by_person: Vec<(u32, Visits)> = visits.into_iter().collect();
-        let by_venue = by_person.into_par_iter().map(|(day, visits)| (day, sort_by_venue(&visits)));
-        MemoryVisits::sorted_by_venue(persons, venues, by_venue.collect::<Vec<_>>())
+        let by_venue = by_person.into_par_iter().map(|(day, visits)| (day, sort_by_venue(visits)));
+        MemoryVisits::by_venue(persons, venues, by_venue.collect::<Vec<_>>())
     }
 
     /// Visits by day, each day sorted by venue, arrival, person, with the tables their keys refer to.
-    pub fn sorted_by_venue(
+    pub fn by_venue(
         persons: IdTable,
         venues: Venues,
         visits: impl IntoIterator<Item = (u32, Visits)>,

@@ -80,7 +80,9 @@ pub fn scans(
     rebuild: bool,
 ) -> Result<Changes> {
     let mut changes = Changes { merged: vec![0; files], kept: vec![0; files], ..Default::default() };
-    new.par_sort_unstable();
+    if !new.is_sorted() {
+        new.par_sort_unstable();
+    }
     new.dedup_by(|row, kept| {
         let same = row.0 == kept.0;
         changes.merged[row.1 as usize] += u64::from(same);
@@ -231,60 +233,4 @@ fn episodes(
         }
     }
     Episodes { list, scans: scans.into_iter().collect() }
-}
-
-/// Adds visits taken as they are. Those of one person at one venue that overlap or touch become one, across days and
-/// with those stored.
-///
-/// Stored visits never touch each other, so whatever a new one joins lies on a day whose extent meets the new rows'.
-/// A day that gets rows is loaded in any case, because it is written whole.
-///
-/// # Errors
-/// Those of reading the store.
-pub fn visits(existing: &dyn Existing, new: Vec<FromFile<Visit>>, files: usize) -> Result<Changes> {
-    let mut changes = Changes { merged: vec![0; files], kept: vec![0; files], ..Default::default() };
-    let mut extents: BTreeMap<u32, (Second, Second)> = BTreeMap::new();
-    for (visit, _) in &new {
-        let extent = extents.entry(utc_day(visit.arrived)).or_insert((visit.arrived, visit.left));
-        *extent = (extent.0.min(visit.arrived), extent.1.max(visit.left));
-    }
-    // What is stored sorts before what is new, so that a new row that says nothing new is the one merged.
-    const STORED: u32 = 0;
-    let mut pool: Vec<(Visit, u32)> = new.into_iter().map(|(visit, file)| (visit, file + 1)).collect();
-    let mut touched: BTreeSet<u32> = BTreeSet::new();
-    for day in existing.days() {
-        let Some((from, until)) = existing.extent(day) else { continue };
-        let meets = |(arrived, left): &(Second, Second)| from <= *left && *arrived <= until;
-        if extents.contains_key(&day) || extents.values().any(meets) {
-            pool.extend(existing.visits(day)?.iter().map(|visit| (visit, STORED)));
-            touched.insert(day);
-        }
-    }
-    pool.par_sort_unstable_by_key(|(v, file)| (v.person, v.venue, v.arrived, v.left, *file));
-
-    let mut joined: Vec<Visit> = Vec::with_capacity(pool.len());
-    let mut at = 0;
-    while at < pool.len() {
-        // A group is what joins into one visit: it ends where the next row starts after everything so far has ended.
-        let mut end = at + 1;
-        let mut whole = pool[at].0;
-        while end < pool.len() && visits::touches(&whole, &pool[end].0) {
-            visits::prolong(&mut whole, &pool[end].0);
-            end += 1;
-        }
-        let mut has_first = pool[at..end].iter().any(|(_, file)| *file == STORED);
-        for (_, file) in pool[at..end].iter().filter(|(_, file)| *file != STORED) {
-            let count = if has_first { &mut changes.merged } else { &mut changes.kept };
-            count[*file as usize - 1] += 1;
-            has_first = true;
-        }
-        joined.push(whole);
-        at = end;
-    }
-    let mut by_day: BTreeMap<u32, Vec<Visit>> = touched.into_iter().map(|day| (day, Vec::new())).collect();
-    for visit in joined {
-        by_day.entry(utc_day(visit.arrived)).or_default().push(visit);
-    }
-    changes.visits = by_day.into_par_iter().map(|(day, visits)| (day, visits_sorted(visits))).collect();
-    Ok(changes)
 }

@@ -214,11 +214,6 @@ fn split_venues(mut samples: Vec<u32>, venues: u32, ranges: usize) -> Vec<Range<
 }
 
 /// `visits` in the order of the by-venue copy.
-pub fn sort_by_venue(visits: &Visits) -> Visits {
-    let mut rows: Vec<u32> = (0..visits.len() as u32).collect();
-    rows.sort_unstable_by_key(|row| {
-        let row = *row as usize;
-        (visits.venue[row], visits.arrived[row], visits.person[row])
-    });
-    rows.into_iter().map(|row| visits.get(row as usize)).collect()
+pub fn sort_by_venue(visits: Visits) -> Visits {
+    visits.sorted_by_venue()
 }

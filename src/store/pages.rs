@@ -218,6 +218,8 @@ impl Located<'_> {
     /// # Errors
     /// `storage`; `integrity` if a page is not as written.
     pub fn read<T: Value>(&self, column: usize, pages: Range<usize>, out: &mut Vec<T>) -> Result<()> {
+        // One page more than there is: the last is unpacked in whole miniblocks.
+        out.reserve(self.file.rows_of(&pages).len() + self.file.page_rows);
         let mut buffer = Vec::new();
         let mut at = pages.start;
         while at < pages.end {

@@ -147,7 +147,7 @@ impl Persons {
     pub fn absorb(&mut self, others: &[&IdTable]) -> Result<Vec<Vec<Option<u32>>>> {
         if self.is_empty() {
             // The first ids decide what type ids have.
-            if let Some(kind) = crate::store::ingest::common_type(others) {
+            if let Some(kind) = crate::store::ingest::type_of_tables(others.iter().copied()) {
                 *self = Persons::held(IdTable::new(kind));
             }
         }
@@ -202,6 +202,9 @@ impl Persons {
     /// # Errors
     /// As for [`Persons::key`].
     pub fn to_arrow(&self, keys: &[u32]) -> Result<ArrayRef> {
+        if !keys.contains(&NO_KEY) {
+            return Ok(self.ids(keys)?.to_arrow(0..keys.len() as u32));
+        }
         let some: Vec<u32> = keys.iter().copied().filter(|key| *key != NO_KEY).collect();
         let ids = self.ids(&some)?;
         let mut at = 0;

@@ -162,6 +162,81 @@ impl Visits {
         }
     }
 
+    /// These rows in that order. One column after the other, so that no more than one is there twice.
+    pub fn in_order(mut self, rows: &[u32]) -> Visits {
+        fn put<T: Copy>(column: &mut Vec<T>, rows: &[u32]) {
+            *column = rows.iter().map(|row| column[*row as usize]).collect();
+        }
+        put(&mut self.person, rows);
+        put(&mut self.venue, rows);
+        put(&mut self.arrived, rows);
+        put(&mut self.left, rows);
+        put(&mut self.seen_until, rows);
+        put(&mut self.end_source, rows);
+        self
+    }
+
+    /// The visits sorted by person, arrival, venue.
+    pub fn sorted_by_person(&self) -> Visits {
+        let mut rows: Vec<u32> = (0..self.len() as u32).collect();
+        rows.sort_unstable_by_key(|row| {
+            let row = *row as usize;
+            (u64::from(self.person[row]) << 32 | u64::from(self.arrived[row]), self.venue[row])
+        });
+        self.clone().in_order(&rows)
+    }
+
+    /// The visits sorted by venue, arrival, person.
+    ///
+    /// - **Cost**: a pass to count the visits of each venue and one to place them whole, for each is touched in a
+    ///   random place once and never again; then a sort within each venue.
+    pub fn sorted_by_venue(self) -> Visits {
+        let venues = self.venue.iter().max().map_or(0, |venue| *venue as usize + 1);
+        let arrival = |visit: &Visit| u64::from(visit.arrived) << 32 | u64::from(visit.person);
+        // Far more venues than visits: counting would touch more memory than sorting.
+        if venues / 4 > self.len() {
+            let mut visits: Vec<Visit> = self.iter().collect();
+            visits.sort_unstable_by_key(|visit| (visit.venue, arrival(visit)));
+            return visits.into_iter().collect();
+        }
+        let mut next = vec![0_u32; venues + 1];
+        self.venue.iter().for_each(|venue| next[*venue as usize + 1] += 1);
+        for venue in 0..venues {
+            next[venue + 1] += next[venue];
+        }
+        let none = Visit {
+            person: 0,
+            venue: 0,
+            arrived: 0,
+            left: 0,
+            seen_until: 0,
+            end_source: EndSource::CheckOut,
+        };
+        let mut placed = vec![none; self.len()];
+        for visit in self.iter() {
+            let place = &mut next[visit.venue as usize];
+            placed[*place as usize] = visit;
+            *place += 1;
+        }
+        drop(self);
+        placed.chunk_by_mut(|a, b| a.venue == b.venue).for_each(|run| run.sort_unstable_by_key(arrival));
+        let mut sorted = Visits::with_capacity(placed.len());
+        sorted.extend(placed);
+        sorted
+    }
+
+    /// No visits, with room for that many.
+    pub fn with_capacity(rows: usize) -> Visits {
+        Visits {
+            person: Vec::with_capacity(rows),
+            venue: Vec::with_capacity(rows),
+            arrived: Vec::with_capacity(rows),
+            left: Vec::with_capacity(rows),
+            seen_until: Vec::with_capacity(rows),
+            end_source: Vec::with_capacity(rows),
+        }
+    }
+
     /// Every visit in turn.
     pub fn iter(&self) -> impl Iterator<Item = Visit> + '_ {
         (0..self.len()).map(|row| self.get(row))

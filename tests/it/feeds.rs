@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray};
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray, UInt64Array};
 use arrow::datatypes::{Field, Schema};
 use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
 use ringtrace::config::{
     ContactConfig, ContactThreshold, Edges, StayRule, TableConfig, ThresholdOverride, TimeUnit, VisitRules,
 };
@@ -15,7 +16,7 @@ use ringtrace::records::scans::{Direction, NOT_LEFT};
 use ringtrace::rings::{Find, LocalRunner, Plan, Runner, Seeds, SourceRef, Traced, expand};
 use ringtrace::store::disk::DiskStore;
 use ringtrace::store::format::{Layout, visits_from_bytes};
-use ringtrace::store::ingest::{Feed, Report};
+use ringtrace::store::ingest::{Budget, Feed, Report};
 use ringtrace::store::manifest::{DataFile, FedWith};
 use ringtrace::store::memory::MemoryVisits;
 use ringtrace::store::publish::read_content;
@@ -37,6 +38,8 @@ pub enum Style {
     ParquetText,
     /// Parquet with integer ids and times in seconds.
     ParquetNumbers,
+    /// Parquet with unsigned ids and times in seconds.
+    ParquetUnsigned,
 }
 
 /// A table's columns.
@@ -70,6 +73,8 @@ pub struct Town {
     pub cases: Vec<(String, (u32, u32))>,
     /// Pages of its stores.
     pub layout: Layout,
+    /// How much an ingest holds at once.
+    pub budget: Budget,
 }
 
 /// Stays short against the days, so that a person's scans fall into several episodes.
@@ -122,7 +127,7 @@ pub fn town(random: &mut Random, with: FedWith) -> Town {
         }
         bad.push(row);
     }
-    let style = random.pick(&[Style::Csv, Style::ParquetText, Style::ParquetNumbers]);
+    let style = random.pick(&[Style::Csv, Style::ParquetText, Style::ParquetNumbers, Style::ParquetUnsigned]);
     let category =
         |random: &mut Random| random.pick(&[None, Some("a"), Some("b"), Some("c")]).map(String::from);
     let parent = |random: &mut Random| if random.chance(30) { id(random.below(places)) } else { None };
@@ -131,7 +136,8 @@ pub fn town(random: &mut Random, with: FedWith) -> Town {
     let cases = (0..random.within(1..=2)).map(|_| (person(random), (start, start + 86_400 * 2))).collect();
     let rules = visit_rules(random, tick);
     let contacts = contacts(random, tick);
-    Town { with, style, rows, bad, venues, rules, contacts, cases, layout: layout(random) }
+    let (budget, layout) = (budget(random), layout(random));
+    Town { with, style, rows, bad, venues, rules, contacts, cases, budget, layout }
 }
 
 /// Pages as they are, or so short that a small store has many.
@@ -140,6 +146,12 @@ pub fn layout(random: &mut Random) -> Layout {
         0 => Layout::LOOKED_UP,
         page_rows => Layout { page_rows, group_pages: random.within(1..=2) as usize },
     }
+}
+
+/// Everything at once, or a few rows at a time.
+pub fn budget(random: &mut Random) -> Budget {
+    let group_rows = if random.chance(30) { None } else { Some(u64::from(random.within(0..=20))) };
+    Budget { group_rows, piece_rows: random.pick(&[1, 4, 9, 1 << 20]), ..Budget::of(1 << 30) }
 }
 
 /// Whether a scan row has a direction "out" or an end of its own.
@@ -237,7 +249,8 @@ impl Town {
 
     /// The feed of those files.
     pub fn feed<'a>(&'a self, table: &'a TableConfig, venues: &'a TableConfig) -> Feed<'a> {
-        Feed { with: self.with, table, venues, rules: &self.rules, layout: self.layout }
+        let Town { with, rules, budget, layout, .. } = self;
+        Feed { with: *with, table, venues, rules, budget: *budget, layout: *layout }
     }
 }
 
@@ -261,6 +274,10 @@ fn parquet_bytes(columns: &[&str], rows: &[Row], style: Style) -> Vec<u8> {
     let array = |(at, name): (usize, &&str)| -> ArrayRef {
         let numbers = || rows.iter().map(|row| row[at].as_ref().map(|text| text.parse::<i64>().unwrap()));
         match (name.ends_with("_id"), name.ends_with("_at")) {
+            (true, _) if style == Style::ParquetUnsigned => {
+                Arc::new(numbers().map(|n| n.map(|id| id as u64)).collect::<UInt64Array>())
+            }
+            (_, true) if style == Style::ParquetUnsigned => Arc::new(numbers().collect::<Int64Array>()),
             (true, _) if style == Style::ParquetNumbers => Arc::new(numbers().collect::<Int64Array>()),
             (_, true) if style == Style::ParquetNumbers => Arc::new(numbers().collect::<Int64Array>()),
             (_, true) => {
@@ -275,7 +292,9 @@ fn parquet_bytes(columns: &[&str], rows: &[Row], style: Style) -> Vec<u8> {
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
     let batch = RecordBatch::try_new(schema.clone(), arrays).expect("columns of one length");
     let mut bytes = Vec::new();
-    let mut writer = ArrowWriter::try_new(&mut bytes, schema, None).expect("a writer");
+    // Small row groups, so that a file falls into several pieces.
+    let properties = WriterProperties::builder().set_max_row_group_row_count(Some(4)).build();
+    let mut writer = ArrowWriter::try_new(&mut bytes, schema, Some(properties)).expect("a writer");
     writer.write(&batch).expect("writing to memory");
     writer.close().expect("closing");
     bytes
@@ -298,7 +317,7 @@ pub fn told_stored(folder: &Path, store: &DiskStore) -> BTreeMap<u32, Vec<ToldVi
     told(store, |day| {
         let files = &store.manifest().days[&store.days()[day].day];
         let by_venue = read(&files.by_venue);
-        assert_eq!(by_venue, sort_by_venue(&read(&files.by_person)), "two orders of one day");
+        assert_eq!(by_venue, sort_by_venue(read(&files.by_person)), "two orders of one day");
         by_venue
     })
 }

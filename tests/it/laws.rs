@@ -155,7 +155,7 @@ fn pools() -> &'static [ThreadPool] {
 }
 
 /// Name and content of every file of a store but the lock.
-fn files_of(folder: &Path) -> Vec<(String, Vec<u8>)> {
+pub fn files_of(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut files = Vec::new();
     for path in ringtrace::store::publish::list(folder).unwrap() {
         if path.is_dir() {

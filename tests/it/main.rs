@@ -16,6 +16,7 @@ mod worlds;
 
 mod bad_input;
 mod cli;
+mod groups;
 mod hostile;
 mod id_forms;
 mod publishing;

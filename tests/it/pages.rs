@@ -15,7 +15,8 @@ use parquet::file::properties::{WriterProperties, WriterVersion};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use ringtrace::config::{ContactConfig, Edges};
 use ringtrace::error::Result;
-use ringtrace::rings::{Find, LocalRunner};
+use ringtrace::ids::{IdColumn, IdType};
+use ringtrace::rings::{Find, LocalRunner, Traced};
 use ringtrace::store::delta::{self, Value};
 use ringtrace::store::disk::DiskStore;
 use ringtrace::store::format::Layout;
@@ -24,7 +25,7 @@ use ringtrace::store::{Stay, VisitSource};
 
 use crate::random::{Random, alone, for_seeds};
 use crate::stored::{publish, short_pages};
-use crate::ways::{Way, files};
+use crate::ways::Way;
 use crate::worlds::{self, Shape, World};
 
 // Decoding.
@@ -226,7 +227,7 @@ fn traced_world(random: &mut Random) -> World {
         let mut world = worlds::world(random, Shape::Joined);
         world.contacts = ContactConfig { edges: Edges::Best, rings: 2, ..world.contacts };
         let rows = crate::brute::rings(&world).0;
-        let numbers = world.kind != ringtrace::ids::IdType::Text;
+        let numbers = world.kind != IdType::Text;
         if numbers && (8..16).contains(&world.visits.len()) && rows.iter().any(|row| row.ring == 2) {
             return world;
         }
@@ -243,17 +244,20 @@ fn all_files(folder: &Path) -> Vec<PathBuf> {
 struct Damaged<'a> {
     world: &'a World,
     folder: &'a Path,
-    expected: [[Vec<u8>; 2]; 2],
+    expected: [(Traced, IdColumn); 2],
 }
 
 impl Damaged<'_> {
-    fn trace(world: &World, folder: &Path) -> Result<[[Vec<u8>; 2]; 2]> {
+    fn trace(world: &World, folder: &Path) -> Result<[(Traced, IdColumn); 2]> {
         let store = DiskStore::open_existing(folder)?;
-        let way = |find| {
+        let trace = |find| {
             let runner = LocalRunner { find, range_visits: 4, collected_max: 4 };
-            Way { runner, count_sources: false, sums_bytes: u64::MAX }
+            let way = Way { runner, count_sources: false, sums_bytes: u64::MAX };
+            let traced = world.trace(&store, way.plan(&world.contacts))?;
+            let contacts: Vec<u32> = traced.contacts.iter().map(|contact| contact.person).collect();
+            Ok((traced, store.persons().ids(&contacts)?))
         };
-        Ok([files(world, &store, way(Find::LookUp))?, files(world, &store, way(Find::Scan))?])
+        Ok([trace(Find::LookUp)?, trace(Find::Scan)?])
     }
 
     /// Whether the change, which must be noticed by whoever checks everything, is noticed by tracing; if it is not, the

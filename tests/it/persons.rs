@@ -147,7 +147,7 @@ fn check_persons(random: &mut Random) {
             let tables: Vec<&IdTable> = tables.iter().collect();
             if persons.is_empty() {
                 // The first ids decide what type ids have.
-                let kind = ringtrace::store::ingest::common_type(&tables);
+                let kind = ringtrace::store::ingest::type_of_tables(tables.iter().copied());
                 model.kind = kind.unwrap_or(model.kind);
             }
             let ids: Vec<Vec<OwnId>> = others.into_iter().map(|(_, ids)| ids).collect();

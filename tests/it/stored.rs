@@ -65,7 +65,8 @@ pub fn publish(world: &World, folder: &Path, ends: &[usize], layout: Layout) -> 
             write(folder, &format!("{name}/day={day}/all"), visits.len(), &bytes, Some(&pages))
         };
         let by_person = || format::visits_to_bytes(&visits, Order::Person, layout).unwrap();
-        let by_venue = || format::visits_to_bytes(&sort_by_venue(&visits), Order::Venue, layout).unwrap();
+        let by_venue =
+            || format::visits_to_bytes(&sort_by_venue(visits.clone()), Order::Venue, layout).unwrap();
         let files = DayFiles {
             arrived_min: extent.map(|extent| extent.arrived_min),
             left_max: extent.map(|extent| extent.left_max),

@@ -7,7 +7,7 @@ use ringtrace::error::Result;
 use ringtrace::ids::{Id, IdTable, IdType, NO_KEY};
 use ringtrace::records::scans::{Direction, NOT_LEFT};
 use ringtrace::records::venues::VenueFacts;
-use ringtrace::rings::{Plan, Seeds, Traced, expand};
+use ringtrace::rings::{Plan, Seeds, Sink, Traced, expand};
 use ringtrace::store::memory::MemoryVisits;
 use ringtrace::store::persons::Persons;
 use ringtrace::store::{Venues, VisitSource};
@@ -327,6 +327,13 @@ impl World {
 
     /// Follows its cases and places in those visits.
     pub fn trace(&self, visits: &dyn VisitSource, plan: Plan<'_>) -> Result<Traced> {
+        let mut traced = Traced::default();
+        self.trace_into(visits, plan, &mut traced)?;
+        Ok(traced)
+    }
+
+    /// Follows its cases and places in those visits, and hands on what it finds.
+    pub fn trace_into(&self, visits: &dyn VisitSource, plan: Plan<'_>, sink: &mut dyn Sink) -> Result<()> {
         let (persons, windows) = (self.known_persons(visits)?, table(self.kind, &self.windows));
         let seeds = Seeds {
             persons: &persons,
@@ -334,9 +341,7 @@ impl World {
             window_ids: Some(&windows),
             places: self.places.clone(),
         };
-        let mut traced = Traced::default();
-        expand(visits, &seeds, plan, &mut traced)?;
-        Ok(traced)
+        expand(visits, &seeds, plan, sink)
     }
 
     /// Thresholds at a venue.

@@ -1,0 +1,168 @@
+//! An ingest a group of days at a time is an ingest at once: the same bytes, the same counts.
+
+use std::path::Path;
+
+use ringtrace::config::TableConfig;
+use ringtrace::store::disk::DiskStore;
+use ringtrace::store::ingest::{Budget, Feed, ingest};
+use ringtrace::store::manifest::FedWith;
+use tempfile::TempDir;
+
+use crate::feeds::{Row, Style, Town, balance, budget, told_stored, town};
+use crate::laws::files_of;
+use crate::random::{Random, for_seeds};
+
+const AT_ONCE: u64 = 1 << 30;
+
+/// Every day by itself, a row or two a piece.
+fn by_day() -> Budget {
+    Budget { group_rows: Some(0), piece_rows: 2, ..Budget::of(AT_ONCE) }
+}
+
+fn folder() -> TempDir {
+    tempfile::tempdir().expect("a temporary folder")
+}
+
+/// Adds a table to a store; returns accepted, merged and rejected rows.
+fn add(
+    town: &Town,
+    store: &Path,
+    table: &TableConfig,
+    venues: &TableConfig,
+    budget: Budget,
+) -> (u64, u64, u64) {
+    let feed = Feed { budget, ..town.feed(table, venues) };
+    balance(&ingest(store, &feed).expect("the files are good").report, "visits")
+}
+
+#[test]
+fn groups_of_days_give_the_bytes_of_one_ingest() {
+    for_seeds("groups_of_days_give_the_bytes_of_one_ingest", 400, |_, random| {
+        let town = town(random, FedWith::Visits);
+        let (base, [once, grouped, daily]) = (folder(), [folder(), folder(), folder()]);
+        let mut rows = town.all_rows(random);
+        let again = rows[..rows.len() / 3].to_vec();
+        rows.extend(again);
+        let deliveries = random.within(1..=3);
+        let venues = town.deliver_venues(base.path(), "venues");
+        for (night, part) in random.deal(&rows, deliveries).iter().enumerate() {
+            let files = random.deal(part, 2);
+            let names = [format!("{night}-one"), format!("{night}-two")];
+            let table = town.deliver(base.path(), &[(&names[0], &files[0]), (&names[1], &files[1])]);
+            let counts = add(&town, once.path(), &table, &venues, Budget::of(AT_ONCE));
+            let in_groups = budget(random);
+            assert_eq!(
+                add(&town, grouped.path(), &table, &venues, in_groups),
+                counts,
+                "{in_groups:?} {town:#?}"
+            );
+            assert_eq!(add(&town, daily.path(), &table, &venues, by_day()), counts, "{town:#?}");
+            let expected = files_of(once.path());
+            assert!(files_of(grouped.path()) == expected, "delivery {night}, {in_groups:?}: {town:#?}");
+            assert!(files_of(daily.path()) == expected, "delivery {night}, day by day: {town:#?}");
+        }
+    });
+}
+
+/// Visits `(person, from, until)` to venue 3, in hours.
+type File = [(u32, u32, u32)];
+
+fn rows(visits: &File) -> Vec<Row> {
+    let row = |(person, from, until): &(u32, u32, u32)| {
+        [*person, 3, from * 3_600, until * 3_600].map(|cell| Some(cell.to_string())).to_vec()
+    };
+    visits.iter().map(row).collect()
+}
+
+/// Delivers files one after the other, day by day and at once; compares all bytes and returns the counts.
+fn check(deliveries: &[&[&File]]) -> Vec<(u64, u64, u64)> {
+    let mut town = town(&mut Random::new(1), FedWith::Visits);
+    town.style = Style::ParquetNumbers;
+    let (base, [once, daily]) = (folder(), [folder(), folder()]);
+    let mut counted = Vec::new();
+    for (night, files) in deliveries.iter().enumerate() {
+        let named: Vec<(String, Vec<Row>)> =
+            (0..).zip(*files).map(|(at, file): (u32, _)| (format!("{night}-{at}"), rows(file))).collect();
+        let named: Vec<(&str, &[Row])> = named.iter().map(|(name, rows)| (&name[..], &rows[..])).collect();
+        let (table, none) = (town.deliver(base.path(), &named), TableConfig::default());
+        counted.push(add(&town, once.path(), &table, &none, Budget::of(AT_ONCE)));
+        assert_eq!(add(&town, daily.path(), &table, &none, by_day()), counted[night], "delivery {night}");
+        assert!(files_of(once.path()) == files_of(daily.path()), "delivery {night} of {deliveries:?}");
+    }
+    counted
+}
+
+#[test]
+fn visits_that_touch_across_midnight() {
+    assert_eq!(check(&[&[&[(3, 20, 24), (3, 24, 30), (10, 20, 24), (10, 25, 26)]]]), [(3, 1, 0)]);
+    assert_eq!(
+        check(&[&[&[(3, 20, 30)], &[(3, 30, 50)], &[(3, 49, 75), (3, 80, 81)]]]),
+        [(2, 2, 0)],
+        "a chain"
+    );
+    assert_eq!(
+        check(&[&[&[(3, 20, 80), (3, 25, 26), (3, 50, 51), (3, 74, 90)]]]),
+        [(1, 3, 0)],
+        "inside a long one"
+    );
+}
+
+#[test]
+fn visits_that_touch_what_is_stored_on_other_days() {
+    let stored: &File = &[(3, 48, 50), (10, 20, 30)];
+    assert_eq!(check(&[&[stored], &[&[(3, 30, 48)]]]), [(2, 0, 0), (0, 1, 0)], "before a stored day");
+    assert_eq!(check(&[&[stored], &[&[(10, 30, 31)]]]), [(2, 0, 0), (0, 1, 0)], "after a stored visit");
+    assert_eq!(
+        check(&[&[stored], &[&[(3, 20, 24), (3, 24, 48)]]]),
+        [(2, 0, 0), (0, 2, 0)],
+        "known by a later day"
+    );
+    assert_eq!(check(&[&[stored], &[&[(10, 30, 48)], &[(10, 48, 49), (3, 90, 91)]]]), [(2, 0, 0), (1, 2, 0)]);
+    assert_eq!(
+        check(&[&[&[(3, 30, 31)]], &[&[(3, 20, 30), (3, 31, 60), (3, 59, 80)]]]),
+        [(1, 0, 0), (0, 3, 0)]
+    );
+}
+
+#[test]
+fn ids_of_csv_and_parquet_meet_in_every_group() {
+    for_seeds("ids_of_csv_and_parquet_meet_in_every_group", 100, |_, random| {
+        let mut town = town(random, FedWith::Visits);
+        let (base, [once, daily, plain]) = (folder(), [folder(), folder(), folder()]);
+        let all = town.all_rows(random);
+        let parts = random.deal(&all, 3);
+        let mut table = TableConfig::default();
+        for (part, style) in parts.iter().zip([Style::Csv, Style::ParquetNumbers, Style::ParquetUnsigned]) {
+            town.style = style;
+            let delivered = town.deliver(base.path(), &[(&format!("{style:?}"), part)]);
+            table = TableConfig { paths: [table.paths, delivered.paths].concat(), ..delivered };
+        }
+        let none = TableConfig::default();
+        add(&town, once.path(), &table, &none, Budget::of(AT_ONCE));
+        add(&town, daily.path(), &table, &none, by_day());
+        assert!(files_of(once.path()) == files_of(daily.path()), "{town:#?}");
+        town.style = Style::ParquetNumbers;
+        let table = town.deliver(base.path(), &[("all", &all)]);
+        add(&town, plain.path(), &table, &none, by_day());
+        let told =
+            |store: &TempDir| told_stored(store.path(), &DiskStore::open_existing(store.path()).unwrap());
+        assert_eq!(told(&plain), told(&daily), "{town:#?}");
+    });
+}
+
+#[test]
+fn a_day_that_does_not_fit_is_refused_before_anything_is_written() {
+    for with in [FedWith::Visits, FedWith::Scans] {
+        let town = town(&mut Random::new(1), with);
+        let (base, store) = (folder(), folder());
+        let table = town.deliver(base.path(), &[("all", &town.rows)]);
+        let none = TableConfig::default();
+        let feed = Feed { budget: Budget::of(100), ..town.feed(&table, &none) };
+        let error = ingest(store.path(), &feed).err().expect("one hundred bytes are too few");
+        assert_eq!(error.code(), "usage");
+        assert!(error.to_string().ends_with("need 1 MiB, more than --memory allows"), "{error}");
+        assert!(files_of(store.path()).is_empty(), "nothing was written");
+        let error = ringtrace::store::ingest::hold(&feed).err().expect("nor can it be held");
+        assert_eq!(error.code(), "usage");
+    }
+}
