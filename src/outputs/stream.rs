@@ -84,12 +84,24 @@ impl TableFile {
     }
 
     /// Ends the file; it is still beside its place.
-    fn finish(mut self) -> Result<(PathBuf, PathBuf)> {
+    fn finish(&mut self) -> Result<()> {
         if self.rows > 0 {
             self.end_group()?;
         }
         self.writer.finish().map_err(|e| failed(&self.unfinished, e))?;
-        Ok((self.unfinished, self.place))
+        Ok(())
+    }
+
+    /// Puts the finished file in its place.
+    fn publish(self) -> Result<()> {
+        std::fs::rename(&self.unfinished, &self.place).map_err(Error::storage(&self.place, "renaming into place"))
+    }
+}
+
+impl Drop for TableFile {
+    fn drop(&mut self) {
+        // Once it is in its place there is nothing here any more; before, what is left is of no use.
+        drop(std::fs::remove_file(&self.unfinished));
     }
 }
 
@@ -168,14 +180,12 @@ impl<'a> TraceFiles<'a> {
     ///
     /// # Errors
     /// `storage`.
-    pub fn finish(self, folder: &Path, rejects: &RecordBatch) -> Result<()> {
+    pub fn finish(mut self, folder: &Path, rejects: &RecordBatch) -> Result<()> {
         let mut rejects_file = TableFile::create(folder, "rejects", rejects)?;
         rejects_file.write(rejects)?;
-        for (unfinished, place) in [self.contacts.finish()?, self.exposures.finish()?, rejects_file.finish()?]
-        {
-            std::fs::rename(&unfinished, &place).map_err(Error::storage(&place, "renaming into place"))?;
-        }
-        Ok(())
+        let files = [&mut self.contacts, &mut self.exposures, &mut rejects_file];
+        files.into_iter().try_for_each(TableFile::finish)?;
+        [self.contacts, self.exposures, rejects_file].into_iter().try_for_each(TableFile::publish)
     }
 }
 

@@ -106,7 +106,7 @@ impl PagedFile {
     pub fn open(store: &Path, file: &DataFile) -> Result<PagedFile> {
         let open = |path: &Path| {
             File::open(path).map_err(|e| match e.kind() {
-                std::io::ErrorKind::NotFound => changed(&file.path),
+                std::io::ErrorKind::NotFound => changed(&path.display().to_string()),
                 _ => Error::storage(path, "opening")(e),
             })
         };
@@ -114,7 +114,7 @@ impl PagedFile {
         let index_path = store.join(index_path(&file.path));
         let data = open(&path)?;
         let index = open(&index_path)?;
-        let name = file.path.clone();
+        let name = path.display().to_string();
         let failed = |e: std::io::Error| match e.kind() {
             std::io::ErrorKind::UnexpectedEof => changed(&name),
             _ => Error::storage(&index_path, "reading")(e),

@@ -4,9 +4,14 @@ mod support;
 
 mod brute;
 mod feeds;
+mod kernels;
 mod laws;
+mod pages;
+mod persons;
 mod properties;
 mod random;
+mod stored;
+mod ways;
 mod worlds;
 
 mod bad_input;

@@ -23,13 +23,14 @@ use crate::visits::{Scans, Visits};
 pub struct StoreDays<'a> {
     folder: &'a Path,
     current: Option<&'a DiskStore>,
+    layout: Layout,
     written: Mutex<BTreeMap<u32, DayFiles>>,
 }
 
 impl<'a> StoreDays<'a> {
     /// None yet.
-    pub fn new(folder: &'a Path, current: Option<&'a DiskStore>) -> StoreDays<'a> {
-        StoreDays { folder, current, written: Mutex::default() }
+    pub fn new(folder: &'a Path, current: Option<&'a DiskStore>, layout: Layout) -> StoreDays<'a> {
+        StoreDays { folder, current, layout, written: Mutex::default() }
     }
 
     /// Writes the days that changed.
@@ -47,7 +48,7 @@ impl<'a> StoreDays<'a> {
     fn write_day(&self, day: u32, scans: Option<Scans>, visits: Option<Visits>) -> Result<()> {
         let place = |copy: &str| format!("{copy}/day={}", crate::time::utc_day_name(day));
         let write = |copy: &str, visits: &Visits, order: Order| {
-            let file = format::visits_to_bytes(visits, order, Layout::LOOKED_UP)?;
+            let file = format::visits_to_bytes(visits, order, self.layout)?;
             let rows = visits.len() as u64;
             write_paged(self.folder, &place(copy), rows, &file.bytes, Some(&file.pages)).map(Some)
         };
@@ -116,7 +117,7 @@ pub fn publish(
     next.venue_id_type = venues.ids.ids().kind();
     next.directed = directed || before.directed;
     if !new_persons.is_empty() {
-        let (bytes, pages) = format::ids_to_bytes(&new_persons, "person_id", Layout::LOOKED_UP)?;
+        let (bytes, pages) = format::ids_to_bytes(&new_persons, "person_id", feed.layout)?;
         let rows = new_persons.len() as u64;
         next.persons.push(write_paged(place, "persons", rows, &bytes, pages.as_deref())?);
     }
