@@ -109,9 +109,12 @@ fn by_coitrees(venues: &[Venue]) -> Answer {
     let mut answer = (0, 0);
     for venue in venues {
         let spans = venue.spans.iter().filter_map(|span| shortened(span.from, span.until));
-        let intervals: Vec<Interval<u32>> = spans.map(|(first, last)| Interval::new(first, last, 0)).collect();
+        let intervals: Vec<Interval<u32>> =
+            spans.map(|(first, last)| Interval::new(first, last, 0)).collect();
         let tree: COITree<u32, u32> = COITree::new(&intervals);
-        for visit in venue.arrived.iter().zip(&venue.left).filter_map(|(from, until)| shortened(*from, *until)) {
+        for visit in
+            venue.arrived.iter().zip(&venue.left).filter_map(|(from, until)| shortened(*from, *until))
+        {
             tree.query(visit.0, visit.1, |found| {
                 answer = (answer.0 + 1, answer.1 + shared(visit, (found.first, found.last)));
             });
@@ -130,7 +133,9 @@ fn by_superintervals(venues: &[Venue]) -> Answer {
         map.reserve(spans.len());
         (0..).zip(&spans).for_each(|(at, span)| map.add(span.0, span.1, at));
         map.build();
-        for visit in venue.arrived.iter().zip(&venue.left).filter_map(|(from, until)| shortened(*from, *until)) {
+        for visit in
+            venue.arrived.iter().zip(&venue.left).filter_map(|(from, until)| shortened(*from, *until))
+        {
             found.clear();
             map.search_values(visit.0, visit.1, &mut found);
             for at in &found {
@@ -145,8 +150,7 @@ fn by_superintervals(venues: &[Venue]) -> Answer {
 pub fn run(size: Size) {
     let (crowd, venues, runs) = if size == Size::Real { (40_000, 20_000, 3) } else { (2_000, 200, 1) };
     let mut random = Random(88_172_645_463_325_252);
-    let city: Vec<Venue> =
-        (1..=venues).map(|rank| venue((crowd / rank).max(12), &mut random)).collect();
+    let city: Vec<Venue> = (1..=venues).map(|rank| venue((crowd / rank).max(12), &mut random)).collect();
     let stadium = [venue(crowd, &mut random)];
     for (name, venues) in [("city", &city[..]), ("one crowd", &stadium[..])] {
         let (took, expected) = best_of(runs, || summed(venues));

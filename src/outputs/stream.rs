@@ -94,7 +94,8 @@ impl TableFile {
 
     /// Puts the finished file in its place.
     fn publish(self) -> Result<()> {
-        std::fs::rename(&self.unfinished, &self.place).map_err(Error::storage(&self.place, "renaming into place"))
+        std::fs::rename(&self.unfinished, &self.place)
+            .map_err(Error::storage(&self.place, "renaming into place"))
     }
 }
 

@@ -9,9 +9,7 @@ use std::ops::Range;
 use ringtrace::config::{ContactThreshold, Cumulative, Edges};
 use ringtrace::error::Result;
 use ringtrace::records::scans::{Direction, NOT_LEFT};
-use ringtrace::rings::{
-    Best, Edge, Exposed, Exposure, Hop, Runner, SourceRef, Take, Traced, TracedPerson,
-};
+use ringtrace::rings::{Best, Edge, Exposed, Exposure, Hop, Runner, SourceRef, Take, Traced, TracedPerson};
 use ringtrace::store::{Stay, stays_of};
 use ringtrace::visits::{EndSource, Scan, StayRules, Visit};
 
