@@ -406,8 +406,8 @@ pub fn trace(
     let mut rejects = report.rejects;
     rejects.extend(facts.rejects.iter().cloned());
     rejects.sort();
-    let (rings, exposures) = (std::mem::take(&mut files.rings), files.edges);
-    files.finish(out, &rejects_table(&rejects))?;
+    let rings = std::mem::take(&mut files.rings);
+    let exposures = files.finish(out, &rejects_table(&rejects))?;
     progress.end("written");
     Ok(Trace { counts: TraceCounts::new(visits, &facts, rings, exposures), balance, notes: facts.notes })
 }

@@ -11,6 +11,7 @@
 //!
 //! All numbers are little-endian, all checksums CRC-32. Pages of all columns have the same rows.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
@@ -220,7 +221,23 @@ impl Located<'_> {
     pub fn read<T: Value>(&self, column: usize, pages: Range<usize>, out: &mut Vec<T>) -> Result<()> {
         // One page more than there is: the last is unpacked in whole miniblocks.
         out.reserve(self.file.rows_of(&pages).len() + self.file.page_rows);
-        let mut buffer = Vec::new();
+        thread_local! {
+            /// Bytes read, kept from call to call: only its growth is cleared.
+            static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+        }
+        let mut buffer = BUFFER.take();
+        let result = self.read_into(&mut buffer, column, pages, out);
+        BUFFER.set(buffer);
+        result
+    }
+
+    fn read_into<T: Value>(
+        &self,
+        buffer: &mut Vec<u8>,
+        column: usize,
+        pages: Range<usize>,
+        out: &mut Vec<T>,
+    ) -> Result<()> {
         let mut at = pages.start;
         while at < pages.end {
             let (start, length, _) = self.entry(at, column);
@@ -233,8 +250,11 @@ impl Located<'_> {
                 end = start + u64::from(length);
                 next += 1;
             }
-            buffer.resize((end - start) as usize, 0);
-            read_at(&self.file.data, &mut buffer, start).map_err(|e| self.file.failed(e))?;
+            let length = (end - start) as usize;
+            if buffer.len() < length {
+                buffer.resize(length, 0);
+            }
+            read_at(&self.file.data, &mut buffer[..length], start).map_err(|e| self.file.failed(e))?;
             for page in at..next {
                 let (offset, length, check) = self.entry(page, column);
                 let data = &buffer[(offset - start) as usize..][..length as usize];

@@ -23,4 +23,5 @@ mod publishing;
 mod rejected_rows;
 
 mod night;
+mod results;
 mod shared_data;
