@@ -26,7 +26,7 @@ use crate::records::rejects::FileBalance;
 use crate::rings::{self, LocalRunner, Plan, Traced};
 use crate::store::VisitSource;
 use crate::store::disk::DiskStore;
-use crate::store::format::{RejectRow, rejects_table};
+use crate::store::format::{Layout, RejectRow, rejects_table};
 use crate::store::ingest::{self, Budget, Feed, Ingested, Report};
 use crate::store::manifest::FedWith;
 use crate::store::up_to::UpTo;
@@ -248,6 +248,7 @@ pub fn feed(config: &Config) -> Result<Feed<'_>> {
         venues: config.table("venues"),
         rules: &config.visits,
         budget: Budget::of(config.memory),
+        layout: Layout::LOOKED_UP,
     })
 }
 
@@ -405,8 +406,8 @@ pub fn trace(
     let mut rejects = report.rejects;
     rejects.extend(facts.rejects.iter().cloned());
     rejects.sort();
-    let (rings, exposures) = (std::mem::take(&mut files.rings), files.edges);
-    files.finish(out, &rejects_table(&rejects))?;
+    let rings = std::mem::take(&mut files.rings);
+    let exposures = files.finish(out, &rejects_table(&rejects))?;
     progress.end("written");
     Ok(Trace { counts: TraceCounts::new(visits, &facts, rings, exposures), balance, notes: facts.notes })
 }

@@ -87,9 +87,9 @@ mod tests {
         let case = case(Status::Confirmed, &BTreeMap::from([(Instant::SampledAt, 100 * day)]));
         let ((near, near_edge), (late, late_edge)) = (contact(1, 90 * day), contact(1, 95 * day));
         let facts = [
-            (0, Fact::Contact(&near, &near_edge)),
+            (0, Fact::Contact(&near, near_edge)),
             (0, Fact::Case(&case)),
-            (0, Fact::Contact(&late, &late_edge)),
+            (0, Fact::Contact(&late, late_edge)),
         ];
         let date = crate::time::local_date(100 * day, &scheme.time_zone);
         let colored = assign(&facts, &scheme, date);

@@ -1,6 +1,6 @@
 //! One person's color in words: every reason, what it rests on, the way back to a case, and what it does not say.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::Write;
 
 use jiff::tz::TimeZone;
@@ -136,19 +136,37 @@ fn step(exposures: &Table, row: usize) -> Result<Step> {
 
 /// The exposures that lead from the person back to a case or an exposure site, the person's own first.
 fn chain(exposures: &Table, person: &str) -> Result<Vec<Step>> {
+    // Only exposures of the person, of the persons' sources, of their sources: as many steps as there are rings.
+    let mut rows: BTreeSet<usize> = BTreeSet::new();
+    let mut known: HashSet<String> = HashSet::from([person.to_string()]);
+    let mut next = known.clone();
+    while !next.is_empty() {
+        let found = exposures.rows_among("contact_id", &next)?;
+        next.clear();
+        for row in found {
+            rows.insert(row);
+            let source = exposures.text("source_id", row)?.unwrap_or_default();
+            let is_person = exposures.text("source_kind", row)?.as_deref() != Some("window");
+            if is_person && known.insert(source.clone()) {
+                next.insert(source);
+            }
+        }
+    }
     let mut numbers: HashMap<(bool, String), u32> = HashMap::new();
     let mut number = |is_window: bool, id: &str| {
         let next = numbers.len() as u32;
         *numbers.entry((is_window, id.to_string())).or_insert(next)
     };
     let start = number(false, &printable(person));
-    let mut links = Vec::with_capacity(exposures.len());
-    for row in 0..exposures.len() {
-        let step = step(exposures, row)?;
+    let steps: Vec<Step> = rows.into_iter().map(|row| step(exposures, row)).collect::<Result<_>>()?;
+    let link = |step: &Step| {
         let (source, contact) = (number(step.is_window, &step.source), number(false, &step.contact));
-        links.push(Link { source, contact, from: step.from, until: step.until });
-    }
-    chain_to_case(&links, start).into_iter().map(|row| step(exposures, row)).collect()
+        Link { source, contact, from: step.from, until: step.until }
+    };
+    let links: Vec<Link> = steps.iter().map(link).collect();
+    let mut steps: Vec<Option<Step>> = steps.into_iter().map(Some).collect();
+    let chain = chain_to_case(&links, start).into_iter().map(|at| steps[at].take());
+    Ok(chain.map(|step| step.expect("a chain passes each exposure once")).collect())
 }
 
 impl Explanation {

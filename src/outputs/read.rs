@@ -1,5 +1,6 @@
 //! Published tables read back: by `explain`, `query` and the next night.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
@@ -125,8 +126,28 @@ impl Table {
     /// # Errors
     /// `damaged` if there is no such column.
     pub fn rows_where(&self, name: &str, text: &str) -> Result<Vec<usize>> {
+        self.rows_among(name, &HashSet::from([text.to_string()]))
+    }
+
+    /// The rows whose cell reads one of `texts`.
+    ///
+    /// # Errors
+    /// `damaged` if there is no such column.
+    pub fn rows_among(&self, name: &str, texts: &HashSet<String>) -> Result<Vec<usize>> {
         let column = self.column(name)?;
-        Ok((0..self.len()).filter(|row| plain(column, *row).as_deref() == Some(text)).collect())
+        let rows = 0..self.len();
+        // Millions of ids are compared as they are, not made into text one by one.
+        if let Some(cells) = column.as_primitive_opt::<Int64Type>() {
+            let same = |text: &String| text.parse::<i64>().ok().filter(|id| id.to_string() == *text);
+            let ids: HashSet<i64> = texts.iter().filter_map(same).collect();
+            return Ok(rows.filter(|row| cells.is_valid(*row) && ids.contains(&cells.value(*row))).collect());
+        }
+        if let Some(cells) = column.as_string_opt::<i32>() {
+            return Ok(rows
+                .filter(|row| cells.is_valid(*row) && texts.contains(cells.value(*row)))
+                .collect());
+        }
+        Ok(rows.filter(|row| plain(column, *row).is_some_and(|cell| texts.contains(&cell))).collect())
     }
 }
 

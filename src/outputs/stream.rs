@@ -13,13 +13,14 @@ use parquet::arrow::arrow_writer::{
 };
 use parquet::basic::{Compression, Encoding};
 use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::outputs::tables::{ContactColumns, Names, RowIds, SourceIds, contacts, exposures};
+use crate::ids::IdColumn;
+use crate::outputs::tables::{ContactColumns, Names, RowIds, SourceIds, ToEdge, contacts, exposures};
 use crate::rings::{Edge, Part, PartEdges, Sink, TracedPerson};
 use crate::store::format::{Layout, properties};
 use crate::store::publish::{self, parquet_failed};
@@ -84,21 +85,36 @@ impl TableFile {
     }
 
     /// Ends the file; it is still beside its place.
-    fn finish(mut self) -> Result<(PathBuf, PathBuf)> {
+    fn finish(&mut self) -> Result<()> {
         if self.rows > 0 {
             self.end_group()?;
         }
         self.writer.finish().map_err(|e| parquet_failed(&self.unfinished, e))?;
-        Ok((self.unfinished, self.place))
+        Ok(())
+    }
+
+    /// Puts the finished file in its place.
+    fn publish(self) -> Result<()> {
+        std::fs::rename(&self.unfinished, &self.place)
+            .map_err(Error::storage(&self.place, "renaming into place"))
+    }
+}
+
+impl Drop for TableFile {
+    fn drop(&mut self) {
+        // Once it is in its place there is nothing here any more; before, what is left is of no use.
+        drop(std::fs::remove_file(&self.unfinished));
     }
 }
 
 /// Numbers as bit-packed differences, which a general compressor hardly makes smaller; ids of sources, whose differences
 /// are as long as they are, plain; words by dictionary.
 fn settings(schema: &Arc<Schema>) -> WriterProperties {
-    let mut builder = properties(Layout::WHOLE).set_compression(Compression::UNCOMPRESSED);
+    let mut builder = properties(Layout::WHOLE)
+        .set_compression(Compression::UNCOMPRESSED)
+        .set_statistics_enabled(EnabledStatistics::Chunk);
     for field in schema.fields() {
-        if matches!(field.data_type(), DataType::Utf8 | DataType::UInt8) {
+        if matches!(field.data_type(), DataType::Utf8) {
             continue;
         }
         let is_source = field.name().contains("source_id");
@@ -126,10 +142,12 @@ pub struct TraceFiles<'a> {
     exposures: TableFile,
     /// Ids of the sources of the ring being written.
     sources: (u8, SourceIds),
+    /// Contacts until a batch is full: where pages end must not depend on how the contacts were found.
+    held: Vec<TracedPerson>,
     /// Persons by ring, from ring 1.
     pub rings: Vec<u64>,
     /// Edges written.
-    pub edges: u64,
+    edges: u64,
 }
 
 impl<'a> TraceFiles<'a> {
@@ -141,30 +159,73 @@ impl<'a> TraceFiles<'a> {
         let none = names.by_number(&[])?;
         let no_ids = RowIds { persons: &names.persons.ids(&[])?, places: &[], sources: &none };
         let no_contacts = contacts(&[], names, no_ids, columns)?;
-        let no_edges = exposures(&[], names, no_ids, columns.kinds)?;
+        let no_edges = exposures::<Edge>(&[], names, no_ids, columns.kinds)?;
         Ok(TraceFiles {
             names,
             columns,
             contacts: TableFile::create(folder, "contacts", &no_contacts)?,
             exposures: TableFile::create(folder, "exposures", &no_edges)?,
             sources: (0, none),
+            held: Vec::new(),
             rings: Vec::new(),
             edges: 0,
         })
     }
 
-    /// Ends both files, writes `rejects.parquet` too, and puts all in their places.
+    /// Ends both files, writes `rejects.parquet` too, and puts all in their places; how many edges were written.
     ///
     /// # Errors
     /// `storage`.
-    pub fn finish(self, folder: &Path, rejects: &RecordBatch) -> Result<()> {
+    pub fn finish(mut self, folder: &Path, rejects: &RecordBatch) -> Result<u64> {
+        self.write_held(0)?;
         let mut rejects_file = TableFile::create(folder, "rejects", rejects)?;
         rejects_file.write(rejects)?;
-        for (unfinished, place) in [self.contacts.finish()?, self.exposures.finish()?, rejects_file.finish()?]
-        {
-            std::fs::rename(&unfinished, &place).map_err(Error::storage(&place, "renaming into place"))?;
+        let files = [&mut self.contacts, &mut self.exposures, &mut rejects_file];
+        files.into_iter().try_for_each(TableFile::finish)?;
+        [self.contacts, self.exposures, rejects_file].into_iter().try_for_each(TableFile::publish)?;
+        Ok(self.edges)
+    }
+}
+
+impl TraceFiles<'_> {
+    /// Writes the contacts held, with their best exposures, in whole batches until at most `left` are held.
+    fn write_held(&mut self, left: usize) -> Result<()> {
+        while self.held.len() > left {
+            let rest = self.held.split_off(self.held.len().min(BATCH_ROWS));
+            let batch = std::mem::replace(&mut self.held, rest);
+            self.write(&batch, &PartEdges::Best)?;
         }
         Ok(())
+    }
+
+    fn write(&mut self, rows: &[TracedPerson], edges: &PartEdges) -> Result<()> {
+        let (names, columns) = (self.names, self.columns);
+        let keys: Vec<u32> = rows.iter().map(|contact| contact.person).collect();
+        let persons = &names.persons.ids(&keys)?;
+        let places: Vec<u32> = (0..keys.len() as u32).collect();
+        let TraceFiles { contacts: contacts_file, exposures: exposures_file, sources: (_, sources), .. } =
+            self;
+        let sources = &*sources;
+        let write_contacts = || {
+            let batches = rows.chunks(BATCH_ROWS).zip(places.chunks(BATCH_ROWS));
+            for (rows, places) in batches {
+                let ids = RowIds { persons, places, sources };
+                contacts_file.write(&contacts(rows, names, ids, columns)?)?;
+            }
+            Ok(())
+        };
+        let write_edges = || match edges {
+            PartEdges::All(edges) => {
+                let places = places_of(edges, &keys);
+                write_exposures(exposures_file, edges, &places, names, persons, sources, columns)
+            }
+            PartEdges::Best => {
+                write_exposures(exposures_file, rows, &places, names, persons, sources, columns)
+            }
+        };
+        let (one, two) = rayon::join(write_contacts, write_edges);
+        self.edges += two?;
+        one
     }
 }
 
@@ -173,41 +234,34 @@ impl Sink for TraceFiles<'_> {
         let Some(first) = part.contacts.first() else { return Ok(()) };
         self.rings.resize(self.rings.len().max(usize::from(first.ring)), 0);
         self.rings[usize::from(first.ring) - 1] += part.contacts.len() as u64;
-        let (names, columns) = (self.names, self.columns);
         if self.sources.0 != first.ring {
-            self.sources = (first.ring, names.by_number(&part.sources)?);
+            self.write_held(0)?;
+            self.sources = (first.ring, self.names.by_number(&part.sources)?);
         }
-        let keys: Vec<u32> = part.contacts.iter().map(|contact| contact.person).collect();
-        let persons = &names.persons.ids(&keys)?;
-        let places: Vec<u32> = (0..keys.len() as u32).collect();
-        let TraceFiles { contacts: contacts_file, exposures: exposures_file, sources: (_, sources), .. } =
-            self;
-        let sources = &*sources;
-        let write_contacts = || {
-            let batches = part.contacts.chunks(BATCH_ROWS).zip(places.chunks(BATCH_ROWS));
-            for (rows, places) in batches {
-                let ids = RowIds { persons, places, sources };
-                contacts_file.write(&contacts(rows, names, ids, columns)?)?;
+        match &part.edges {
+            PartEdges::All(_) => self.write(&part.contacts, &part.edges),
+            PartEdges::Best => {
+                self.held.extend(part.contacts);
+                self.write_held(BATCH_ROWS - 1)
             }
-            Ok(())
-        };
-        let write_edges = || {
-            let (edges, places) = match &part.edges {
-                PartEdges::All(edges) => (edges, places_of(edges, &keys)),
-                PartEdges::Best => {
-                    (&part.contacts.par_iter().map(TracedPerson::best_edge).collect(), places.clone())
-                }
-            };
-            for (rows, places) in edges.chunks(BATCH_ROWS).zip(places.chunks(BATCH_ROWS)) {
-                let ids = RowIds { persons, places, sources };
-                exposures_file.write(&exposures(rows, names, ids, columns.kinds)?)?;
-            }
-            Ok(edges.len() as u64)
-        };
-        let (one, two) = rayon::join(write_contacts, write_edges);
-        self.edges += two?;
-        one
+        }
     }
+}
+
+/// Writes edges, batch by batch; how many.
+fn write_exposures<E: ToEdge>(
+    file: &mut TableFile,
+    edges: &[E],
+    places: &[u32],
+    names: Names<'_>,
+    persons: &IdColumn,
+    sources: &SourceIds,
+    columns: ContactColumns,
+) -> Result<u64> {
+    for (rows, places) in edges.chunks(BATCH_ROWS).zip(places.chunks(BATCH_ROWS)) {
+        file.write(&exposures(rows, names, RowIds { persons, places, sources }, columns.kinds)?)?;
+    }
+    Ok(edges.len() as u64)
 }
 
 /// Where each edge's contact stands among `contacts`; edges come in the order of their contacts.

@@ -17,7 +17,7 @@ use crate::error::Result;
 use crate::facts::{CaseFact, Facts, Place};
 use crate::ids::{IdColumn, IdTable, IdType, Places, convert};
 use crate::records::venues::VenueFacts;
-use crate::rings::{Edge, Exposed, Exposure, SourceRef, Traced, TracedPerson};
+use crate::rings::{Edge, Exposed, SourceRef, Traced, TracedPerson};
 use crate::store::Venues;
 use crate::store::format::{Layout, properties, to_bytes};
 use crate::store::persons::Persons;
@@ -219,18 +219,38 @@ pub fn contacts(
     filled(columns)
 }
 
+/// What a row of `exposures.parquet` is made from.
+pub trait ToEdge: Sync {
+    /// The edge.
+    fn to_edge(&self) -> Edge;
+}
+
+impl ToEdge for Edge {
+    fn to_edge(&self) -> Edge {
+        *self
+    }
+}
+
+/// A contact stands for its best exposure.
+impl ToEdge for TracedPerson {
+    #[inline]
+    fn to_edge(&self) -> Edge {
+        self.best_edge()
+    }
+}
+
 /// `exposures.parquet`: the edges of the traced graph, sorted by ring, contact id, start, source, venue id; `kinds` as in
 /// [`ContactColumns`].
 ///
 /// # Errors
 /// Those of reading the ids.
-pub fn exposures(edges: &[Edge], names: Names<'_>, ids: RowIds<'_>, kinds: bool) -> Result<RecordBatch> {
-    let rows = || edges.iter();
-    let whole = |cell: fn(&Exposure) -> u32| -> Make<'_> {
-        Box::new(move || {
-            Ok(Arc::new(Int64Array::from_iter_values(rows().map(|e| i64::from(cell(&e.exposure))))))
-        })
-    };
+pub fn exposures<E: ToEdge>(
+    edges: &[E],
+    names: Names<'_>,
+    ids: RowIds<'_>,
+    kinds: bool,
+) -> Result<RecordBatch> {
+    let rows = || edges.iter().map(E::to_edge);
     let sources = move || rows().map(|e| e.source);
     let mut columns: Vec<(&str, Make<'_>)> = vec![
         ("source_id", Box::new(move || Ok(ids.sources.column(rows().map(|e| e.exposure.source))))),
@@ -239,8 +259,20 @@ pub fn exposures(edges: &[Edge], names: Names<'_>, ids: RowIds<'_>, kinds: bool)
         ("ring", Box::new(move || Ok(Arc::new(UInt8Array::from_iter_values(rows().map(|e| e.ring)))))),
         ("from", Box::new(move || Ok(instants(rows().map(|e| e.exposure.from))))),
         ("until", Box::new(move || Ok(instants(rows().map(|e| e.exposure.until))))),
-        ("overlap_s", whole(|e| e.until - e.from)),
-        ("observed_overlap_s", whole(|e| e.observed_s)),
+        (
+            "overlap_s",
+            Box::new(move || {
+                let overlaps = rows().map(|e| i64::from(e.exposure.until - e.exposure.from));
+                Ok(Arc::new(Int64Array::from_iter_values(overlaps)))
+            }),
+        ),
+        (
+            "observed_overlap_s",
+            Box::new(move || {
+                let observed = rows().map(|e| i64::from(e.exposure.observed_s));
+                Ok(Arc::new(Int64Array::from_iter_values(observed)))
+            }),
+        ),
     ];
     if kinds {
         columns.push(("source_kind", Box::new(move || Ok(source_kinds(sources())))));

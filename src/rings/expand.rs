@@ -277,7 +277,7 @@ fn in_id_order(contacts: &[(u32, Exposed)], persons: &Persons) -> Result<Vec<u32
 }
 
 /// The exposures, sorted by contact, with their contacts in the given order of positions, and each contact's by start,
-/// source id, venue id, end.
+/// source id, venue id, end, seconds observed.
 fn sort_edges(
     exposures: &[Exposure],
     order: Option<&[u32]>,
@@ -288,7 +288,9 @@ fn sort_edges(
     assert!(runs.len() == contacts, "every contact has exposures, and they all lead to contacts");
     let sorted = |run: &[Exposure]| {
         let mut run = run.to_vec();
-        run.sort_unstable_by_key(|e| (e.from, e.source, rule.venue_ranks[e.venue as usize], e.until));
+        run.sort_unstable_by_key(|e| {
+            (e.from, e.source, rule.venue_ranks[e.venue as usize], e.until, e.observed_s)
+        });
         run
     };
     let in_order = (0..runs.len()).into_par_iter().with_min_len(1_024);

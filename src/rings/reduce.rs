@@ -56,7 +56,7 @@ impl Exposed {
 /// Sums of one contact.
 type Sum = (u32, Exposed);
 
-/// Fewest persons a chunk of [`Sums`] holds: their sums stay in a core's cache while they are added to.
+/// Fewest persons a chunk of [`Sums`] holds.
 const CHUNK_BITS_MIN: u32 = 14;
 /// Most chunks: each worker fills one list a chunk.
 const CHUNKS_MAX: usize = 512;
@@ -65,8 +65,8 @@ const DENSE_SHARE: usize = 8;
 
 /// Sums of the persons in a range of keys, made by several workers at once.
 ///
-/// Persons are split into chunks by key. A worker collects sums by chunk and adds them now and then, so that a chunk is
-/// in cache while it grows, however many persons there are. A chunk costs memory only as far as persons in it are met.
+/// Persons are split into chunks by key, each with a lock of its own. A worker collects sums by chunk and adds them now
+/// and then. A chunk costs memory only as far as persons in it are met.
 pub struct Sums<'a> {
     first: u32,
     bits: u32,
@@ -164,6 +164,10 @@ impl Chunk {
             self.add(&list, first, persons, venue_ranks);
         }
         let Chunk::All(all) = self else { return };
+        // The table is far larger than a cache. Looking at every place first, one independent of the other, lets the
+        // processor fetch many at once; adding fetches one after the other.
+        let met = |(person, _): &Sum| all[(*person - first) as usize].exposures;
+        std::hint::black_box(sums.iter().map(met).fold(0, u32::wrapping_add));
         for (person, exposed) in sums {
             let sum = &mut all[(*person - first) as usize];
             if sum.exposures == 0 {

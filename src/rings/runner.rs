@@ -70,13 +70,13 @@ pub struct LocalRunner {
     pub find: Find,
     /// Visits a range of venues should hold: their columns stay in a core's cache.
     pub range_visits: usize,
-    /// Sums each worker collects before it adds them to the others'.
+    /// Sums each worker collects before it adds them to the others': as many as stay in a core's own cache.
     pub collected_max: usize,
 }
 
 impl Default for LocalRunner {
     fn default() -> Self {
-        LocalRunner { find: Find::ByCost, range_visits: 1 << 18, collected_max: 1 << 18 }
+        LocalRunner { find: Find::ByCost, range_visits: 1 << 18, collected_max: 1 << 14 }
     }
 }
 
@@ -159,7 +159,7 @@ impl LocalRunner {
         let next = AtomicUsize::new(0);
         let exposures = Mutex::new(Ok(Vec::new()));
         let run = || {
-            let mut worker = Worker::new(sums);
+            let mut worker = Worker::new(sums, self.collected_max);
             let result = loop {
                 let at = next.fetch_add(1, Ordering::Relaxed);
                 if at >= pieces {
@@ -169,9 +169,6 @@ impl LocalRunner {
                     // The others need not go on.
                     next.store(pieces, Ordering::Relaxed);
                     break Err(error);
-                }
-                if worker.collector.collected >= self.collected_max {
-                    sums.take_over(&mut worker.collector);
                 }
             };
             sums.take_over(&mut worker.collector);
@@ -200,6 +197,7 @@ struct Job<'a> {
 /// One thread's part of the work, with room kept from piece to piece.
 struct Worker<'a> {
     sums: &'a Sums<'a>,
+    collected_max: usize,
     collector: Collector,
     exposures: Vec<Exposure>,
     spans: Vec<SourceSpan>,
@@ -214,9 +212,10 @@ struct Block<'a> {
 }
 
 impl<'a> Worker<'a> {
-    fn new(sums: &'a Sums<'a>) -> Self {
+    fn new(sums: &'a Sums<'a>, collected_max: usize) -> Self {
         Worker {
             sums,
+            collected_max,
             collector: sums.collector(),
             exposures: Vec::new(),
             spans: Vec::new(),
@@ -380,6 +379,9 @@ impl<'a> Worker<'a> {
                 },
             };
             self.collector.push(self.sums, columns.person[sum.visit as usize], exposed);
+        }
+        if self.collector.collected >= self.collected_max {
+            self.sums.take_over(&mut self.collector);
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::records::venues::{self, VenueRow};
 use crate::records::{self, FileRows, StampedFile};
 use crate::store::Venues;
 use crate::store::disk::DiskStore;
-use crate::store::format::RejectRow;
+use crate::store::format::{Layout, RejectRow};
 use crate::store::manifest::FedWith;
 use crate::store::memory::MemoryVisits;
 use crate::store::publish::Lock;
@@ -45,6 +45,8 @@ pub struct Feed<'a> {
     pub rules: &'a VisitRules,
     /// How much to hold at once.
     pub budget: Budget,
+    /// Pages of visits and ids; anything but [`Layout::LOOKED_UP`] is for tests.
+    pub layout: Layout,
 }
 
 /// What an ingest did.
@@ -152,7 +154,7 @@ pub fn ingest(place: &Path, feed: &Feed<'_>) -> Result<Ingested> {
         }
     }
     let current = current.as_ref();
-    let days = write::StoreDays::new(place, current);
+    let days = write::StoreDays::new(place, current, feed.layout);
     let added = match feed.with {
         FedWith::Scans => scans::add(feed, current, &days)?,
         FedWith::Visits => visits::add(feed, current, &days)?,

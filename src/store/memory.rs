@@ -44,6 +44,11 @@ impl MemoryVisits {
         }
         MemoryVisits { persons: Persons::held(persons), venues, days, by_venue }
     }
+
+    /// Every visit of `days()[day]` with all that is known of it, sorted by venue, arrival, person.
+    pub fn visits(&self, day: usize) -> &Visits {
+        &self.by_venue[day]
+    }
 }
 
 impl VisitSource for MemoryVisits {

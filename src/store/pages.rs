@@ -11,6 +11,7 @@
 //!
 //! All numbers are little-endian, all checksums CRC-32. Pages of all columns have the same rows.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
@@ -172,7 +173,7 @@ impl PagedFile {
     pub fn open(store: &Path, file: &DataFile) -> Result<PagedFile> {
         let open = |path: &Path| {
             File::open(path).map_err(|e| match e.kind() {
-                std::io::ErrorKind::NotFound => changed(&file.path),
+                std::io::ErrorKind::NotFound => changed(&path.display().to_string()),
                 _ => Error::storage(path, "opening")(e),
             })
         };
@@ -180,7 +181,7 @@ impl PagedFile {
         let index_path = store.join(index_path(&file.path));
         let data = open(&path)?;
         let index = open(&index_path)?;
-        let name = file.path.clone();
+        let name = path.display().to_string();
         let failed = |e: std::io::Error| match e.kind() {
             std::io::ErrorKind::UnexpectedEof => changed(&name),
             _ => Error::storage(&index_path, "reading")(e),
@@ -286,7 +287,23 @@ impl Located<'_> {
     pub fn read<T: Value>(&self, column: usize, pages: Range<usize>, out: &mut Vec<T>) -> Result<()> {
         // One page more than there is: the last is unpacked in whole miniblocks.
         out.reserve(self.file.rows_of(&pages).len() + self.file.page_rows);
-        let mut buffer = Vec::new();
+        thread_local! {
+            /// Bytes read, kept from call to call: only its growth is cleared.
+            static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+        }
+        let mut buffer = BUFFER.take();
+        let result = self.read_into(&mut buffer, column, pages, out);
+        BUFFER.set(buffer);
+        result
+    }
+
+    fn read_into<T: Value>(
+        &self,
+        buffer: &mut Vec<u8>,
+        column: usize,
+        pages: Range<usize>,
+        out: &mut Vec<T>,
+    ) -> Result<()> {
         let mut at = pages.start;
         while at < pages.end {
             let (start, length, _) = self.entry(at, column);
@@ -299,8 +316,11 @@ impl Located<'_> {
                 end = start + u64::from(length);
                 next += 1;
             }
-            buffer.resize((end - start) as usize, 0);
-            read_at(&self.file.data, &mut buffer, start).map_err(|e| self.file.failed(e))?;
+            let length = (end - start) as usize;
+            if buffer.len() < length {
+                buffer.resize(length, 0);
+            }
+            read_at(&self.file.data, &mut buffer[..length], start).map_err(|e| self.file.failed(e))?;
             for page in at..next {
                 let (offset, length, check) = self.entry(page, column);
                 let data = &buffer[(offset - start) as usize..][..length as usize];

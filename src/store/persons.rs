@@ -117,13 +117,12 @@ impl Persons {
         self.len() == 0
     }
 
-    /// Whether the order of keys is the order of ids, for everyone.
+    /// Whether the order of keys is the order of ids, for everyone with visits.
     pub fn in_key_order(&self) -> bool {
-        let known = match &*self.known {
+        match &*self.known {
             Known::Table(ids) => ids.is_sorted(),
             Known::Runs(runs) => runs.len() <= 1,
-        };
-        known && self.more.is_empty()
+        }
     }
 
     /// The key of `id`, which may be of another type than the table's.

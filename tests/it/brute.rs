@@ -4,13 +4,13 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use ringtrace::config::{ContactThreshold, Cumulative, Edges};
-use ringtrace::contacts::ContactRule;
 use ringtrace::error::Result;
 use ringtrace::records::scans::{Direction, NOT_LEFT};
-use ringtrace::rings::{Best, Exposed, Exposure, Frontier, Ring, Runner, SourceRef};
-use ringtrace::store::VisitSource;
+use ringtrace::rings::{Best, Edge, Exposed, Exposure, Hop, Runner, SourceRef, Take, Traced, TracedPerson};
+use ringtrace::store::{Stay, stays_of};
 use ringtrace::visits::{EndSource, Scan, StayRules, Visit};
 
 use crate::worlds::World;
@@ -243,10 +243,10 @@ pub struct Row {
     pub person: u32,
     /// Ring.
     pub ring: u8,
-    /// The sums. Of its best exposure, `observed_s` is that of the first of equal ones.
+    /// The sums.
     pub exposed: Exposed,
-    /// Seconds observed in each of the exposures that are equally good.
-    pub best_observed: Vec<u32>,
+    /// Whether what was observed decided which exposure is the best.
+    pub tied: bool,
     /// Who or what exposed best.
     pub best_source: SourceRef,
     /// Distinct sources.
@@ -260,7 +260,7 @@ pub fn rings(world: &World) -> (Vec<Row>, Vec<(u8, SourceRef, Exposure)>) {
     let mut sources = first_sources(world);
     let (mut rows, mut edges) = (Vec::new(), Vec::new());
     for ring in 1..=world.contacts.rings {
-        let is_settled = |person: u32| settled.contains(person as usize);
+        let is_settled = |person: u32| settled.contains(&person);
         let mut found = exposures(&world.visits, &sources, |v| world.threshold(v), cumulative, is_settled);
         found.sort_by_key(|e| {
             let (contact, venue) = (&world.persons[e.contact as usize], &world.venues[e.venue as usize]);
@@ -268,20 +268,20 @@ pub fn rings(world: &World) -> (Vec<Row>, Vec<(u8, SourceRef, Exposure)>) {
         });
         let mut next: Vec<Row> = Vec::new();
         for own in found.chunk_by(|a, b| a.contact == b.contact) {
-            let (exposed, best_observed) = sum(own, |venue| rank(&world.venues, venue));
+            let (exposed, tied) = sum(own, |venue| rank(&world.venues, venue));
             let distinct: BTreeSet<u32> = own.iter().map(|e| e.source).collect();
             next.push(Row {
                 person: own[0].contact,
                 ring,
                 exposed,
-                best_observed,
+                tied,
                 best_source: sources[exposed.best.source as usize].is,
                 sources: distinct.len() as u32,
             });
             let is_best = |e: &&Exposure| {
                 let best = exposed.best;
                 (e.from, e.source, e.venue) == (best.from, best.source, best.venue)
-                    && e.until - e.from == best.overlap_s
+                    && (e.until - e.from, e.observed_s) == (best.overlap_s, best.observed_s)
             };
             let all = ring == 1 || world.contacts.edges == Edges::All;
             let kept: Vec<&Exposure> =
@@ -295,10 +295,27 @@ pub fn rings(world: &World) -> (Vec<Row>, Vec<(u8, SourceRef, Exposure)>) {
                 spans: vec![(None, row.exposed.first_exposed_at, u32::MAX)],
             })
             .collect();
-        next.iter().for_each(|row| settled.insert(row.person as usize));
+        settled.extend(next.iter().map(|row| row.person));
         rows.extend(next);
     }
     (rows, edges)
+}
+
+/// Rows and edges as a trace gives them.
+pub fn traced(rows: &[Row], edges: &[(u8, SourceRef, Exposure)], count_sources: bool) -> Traced {
+    let contact = |row: &Row| TracedPerson {
+        person: row.person,
+        ring: row.ring,
+        exposed: row.exposed,
+        best_source: row.best_source,
+        sources: count_sources.then_some(row.sources),
+    };
+    let edge = |(ring, source, exposure): &(u8, SourceRef, Exposure)| Edge {
+        source: *source,
+        ring: *ring,
+        exposure: *exposure,
+    };
+    Traced { contacts: rows.iter().map(contact).collect(), edges: edges.iter().map(edge).collect() }
 }
 
 /// The cases in the order of their ids, then the windows in the order of theirs.
@@ -324,11 +341,11 @@ fn rank<T: Ord>(ids: &[T], key: u32) -> u32 {
     ids.iter().filter(|id| **id < ids[key as usize]).count() as u32
 }
 
-/// The sums over one contact's exposures, and what was observed in each of the best ones.
-fn sum(own: &[Exposure], venue_rank: impl Fn(u32) -> u32) -> (Exposed, Vec<u32>) {
+/// The sums over one contact's exposures, and whether equally good ones differ in what was observed.
+pub fn sum(own: &[Exposure], venue_rank: impl Fn(u32) -> u32) -> (Exposed, bool) {
     let goodness = |e: &Exposure| (Reverse(e.until - e.from), e.from, e.source, venue_rank(e.venue));
-    let best = own.iter().min_by_key(|e| goodness(e)).unwrap();
-    let equal = own.iter().filter(|e| goodness(e) == goodness(best)).map(|e| e.observed_s).collect();
+    let best = own.iter().min_by_key(|e| (goodness(e), Reverse(e.observed_s))).unwrap();
+    let tied = own.iter().any(|e| goodness(e) == goodness(best) && e.observed_s != best.observed_s);
     let exposed = Exposed {
         first_exposed_at: own.iter().map(|e| e.from).min().unwrap(),
         last_exposed_at: own.iter().map(|e| e.until).max().unwrap(),
@@ -340,11 +357,16 @@ fn sum(own: &[Exposure], venue_rank: impl Fn(u32) -> u32) -> (Exposed, Vec<u32>)
             overlap_s: best.until - best.from,
             source: best.source,
             venue: best.venue,
-            venue_rank: venue_rank(best.venue),
             observed_s: best.observed_s,
         },
     };
-    (exposed, equal)
+    (exposed, tied)
+}
+
+/// A stay as a visit, whose bound no one asks for.
+fn visit(stay: Stay) -> Visit {
+    let Stay { person, venue, arrived, left, seen_until } = stay;
+    Visit { person, venue, arrived, left, seen_until, end_source: EndSource::CheckOut }
 }
 
 /// A third place to run the kernel: no kernel, all pairs of one flat list of visits.
@@ -354,39 +376,38 @@ pub struct AllPairsRunner {
 }
 
 impl Runner for AllPairsRunner {
-    fn ring(
-        &self,
-        visits: &dyn VisitSource,
-        frontier: &Frontier,
-        rule: &ContactRule,
-        keep_exposures: bool,
-    ) -> Result<Ring> {
+    fn ring(&self, hop: &Hop<'_>, persons: Range<u32>, take: &mut Take<'_>) -> Result<Vec<Exposure>> {
+        let Hop { visits, frontier, rule, keep_exposures } = *hop;
         let mut flat = Vec::new();
         for at in 0..visits.days().len() {
-            flat.extend(visits.by_person(at)?.iter());
+            flat.extend(stays_of(visits, at)?.into_iter().map(visit));
         }
         let places = frontier.places.iter().map(|p| (p.source, SourceRef::Window(p.source)));
-        let persons = frontier.persons.iter().map(|p| (p.source, SourceRef::Person(p.person)));
-        let numbered: BTreeMap<u32, SourceRef> = persons.chain(places).collect();
+        let sources = frontier.persons.iter().zip(&frontier.sources);
+        let numbered = sources.map(|(person, source)| (*source, SourceRef::Person(*person)));
+        let numbered: BTreeMap<u32, SourceRef> = numbered.chain(places).collect();
         let mut sources: Vec<Source> =
             numbered.values().map(|is| Source { is: *is, spans: Vec::new() }).collect();
-        for person in &frontier.persons {
-            let windows = person.windows.iter().map(|w| (None, w.0, w.1));
-            sources[person.source as usize].spans.extend(windows);
+        let mut from = 0;
+        for (source, until) in frontier.sources.iter().zip(&frontier.window_ends) {
+            let windows = frontier.windows[from..*until as usize].iter().map(|w| (None, w.0, w.1));
+            sources[*source as usize].spans.extend(windows);
+            from = *until as usize;
         }
         for place in &frontier.places {
             sources[place.source as usize].spans.push((Some(place.venue), place.from, place.until));
         }
         let cumulative = rule.cumulative.map(|rule| (rule, self.tick));
         let threshold = |venue: u32| rule.thresholds[venue as usize];
-        let settled = |person: u32| frontier.settled.contains(person as usize);
+        let settled = |person: u32| frontier.settled.contains(person) || !persons.contains(&person);
         let mut found = exposures(&flat, &sources, threshold, cumulative, settled);
         found.sort();
         let contacts = found
             .chunk_by(|a, b| a.contact == b.contact)
             .map(|own| (own[0].contact, sum(own, |venue| rule.venue_ranks[venue as usize]).0))
             .collect();
-        Ok(Ring { contacts, exposures: if keep_exposures { found } else { Vec::new() } })
+        take(contacts)?;
+        Ok(if keep_exposures { found } else { Vec::new() })
     }
 }
 

@@ -11,14 +11,19 @@ use parquet::file::properties::WriterProperties;
 use ringtrace::config::{
     ContactConfig, ContactThreshold, Edges, StayRule, TableConfig, ThresholdOverride, TimeUnit, VisitRules,
 };
-use ringtrace::ids::{Id, IdTable, NO_KEY, convert};
+use ringtrace::ids::{Id, IdTable, IdType, NO_KEY};
 use ringtrace::records::scans::{Direction, NOT_LEFT};
-use ringtrace::rings::{LocalRunner, Seeds, SourceRef, expand};
+use ringtrace::rings::{Find, LocalRunner, Plan, Runner, Seeds, SourceRef, Traced, expand};
+use ringtrace::store::disk::DiskStore;
+use ringtrace::store::format::{Layout, visits_from_bytes};
 use ringtrace::store::ingest::{Budget, Feed, Report};
-use ringtrace::store::manifest::FedWith;
-use ringtrace::store::{VisitSource, sort_by_venue};
-use ringtrace::visits::{EndSource, Scan, StayRules};
+use ringtrace::store::manifest::{DataFile, FedWith};
+use ringtrace::store::memory::MemoryVisits;
+use ringtrace::store::publish::read_content;
+use ringtrace::store::{DayExtent, Stay, VisitSource, sort_by_venue, stays_of};
+use ringtrace::visits::{EndSource, Scan, StayRules, Visits};
 
+use crate::brute::AllPairsRunner;
 use crate::random::Random;
 
 /// A row of a scans, visits or venues table: a cell each, none where it is empty.
@@ -66,6 +71,8 @@ pub struct Town {
     pub contacts: ContactConfig,
     /// Persons with windows.
     pub cases: Vec<(String, (u32, u32))>,
+    /// Pages of its stores.
+    pub layout: Layout,
     /// How much an ingest holds at once.
     pub budget: Budget,
 }
@@ -128,16 +135,16 @@ pub fn town(random: &mut Random, with: FedWith) -> Town {
     let person = |random: &mut Random| (random.below(people) * 7 + 3).to_string();
     let cases = (0..random.within(1..=2)).map(|_| (person(random), (start, start + 86_400 * 2))).collect();
     let rules = visit_rules(random, tick);
-    Town {
-        with,
-        style,
-        rows,
-        bad,
-        venues,
-        rules,
-        contacts: contacts(random, tick),
-        cases,
-        budget: budget(random),
+    let contacts = contacts(random, tick);
+    let (budget, layout) = (budget(random), layout(random));
+    Town { with, style, rows, bad, venues, rules, contacts, cases, budget, layout }
+}
+
+/// Pages as they are, or so short that a small store has many.
+pub fn layout(random: &mut Random) -> Layout {
+    match random.pick(&[2, 3, 7, 0]) {
+        0 => Layout::LOOKED_UP,
+        page_rows => Layout { page_rows, group_pages: random.within(1..=2) as usize },
     }
 }
 
@@ -242,7 +249,8 @@ impl Town {
 
     /// The feed of those files.
     pub fn feed<'a>(&'a self, table: &'a TableConfig, venues: &'a TableConfig) -> Feed<'a> {
-        Feed { with: self.with, table, venues, rules: &self.rules, budget: self.budget }
+        let Town { with, rules, budget, layout, .. } = self;
+        Feed { with: *with, table, venues, rules, budget: *budget, layout: *layout }
     }
 }
 
@@ -295,28 +303,50 @@ fn parquet_bytes(columns: &[&str], rows: &[Row], style: Style) -> Vec<u8> {
 /// A visit told in ids: person, venue, arrival, end, last seen, bound.
 pub type ToldVisit = (String, String, u32, u32, u32, EndSource);
 
-/// The visits of each day, told in ids. Checks on the way that both copies hold the same, in their orders, on the
-/// day of arrival, and that each day's extent is right.
-pub fn told_visits(source: &dyn VisitSource) -> BTreeMap<u32, Vec<ToldVisit>> {
-    let id = |ids: &IdTable, key: u32| ids.ids().get(key as usize).to_string();
-    let tell = |(at, extent): (usize, &ringtrace::store::DayExtent)| {
-        let visits = source.by_person(at).unwrap();
-        let order: Vec<_> = visits.iter().map(|v| (v.person, v.arrived, v.venue)).collect();
-        assert!(
-            order.is_sorted_by(|a, b| a < b),
-            "by person, then arrival, then venue; nobody arrives twice"
-        );
-        assert_eq!(
-            *source.by_venue(at).unwrap(),
-            sort_by_venue(visits.iter().collect()),
-            "two orders of one day"
-        );
-        assert_eq!(extent.visits, visits.len() as u64);
+/// The visits of each day, told in ids.
+pub fn told_held(visits: &MemoryVisits) -> BTreeMap<u32, Vec<ToldVisit>> {
+    told(visits, |day| visits.visits(day).clone())
+}
+
+/// The visits of each day, told in ids. Checks on the way that both copies hold the same.
+pub fn told_stored(folder: &Path, store: &DiskStore) -> BTreeMap<u32, Vec<ToldVisit>> {
+    let read = |file: &Option<DataFile>| {
+        let file = file.as_ref().expect("a day with visits has both copies");
+        visits_from_bytes(read_content(folder, file).unwrap(), &file.path).unwrap()
+    };
+    told(store, |day| {
+        let files = &store.manifest().days[&store.days()[day].day];
+        let by_venue = read(&files.by_venue);
+        assert_eq!(by_venue, sort_by_venue(read(&files.by_person)), "two orders of one day");
+        by_venue
+    })
+}
+
+/// Checks that what tracing reads are `visits`, in their orders, on the day of arrival, and that each day's extent is
+/// right.
+fn told(source: &dyn VisitSource, visits: impl Fn(usize) -> Visits) -> BTreeMap<u32, Vec<ToldVisit>> {
+    let everyone: Vec<u32> = (0..source.persons().with_visits() as u32).collect();
+    let persons = source.persons().ids(&everyone).unwrap();
+    let tell = |(at, extent): (usize, &DayExtent)| {
+        let visits = visits(at);
+        let stay = |v: ringtrace::visits::Visit| Stay {
+            person: v.person,
+            venue: v.venue,
+            arrived: v.arrived,
+            left: v.left,
+            seen_until: v.seen_until,
+        };
+        let mut stays: Vec<Stay> = visits.iter().map(stay).collect();
+        assert_eq!(stays_of(source, at).unwrap(), stays, "read by venue");
+        stays.sort_by_key(|stay| (stay.person, stay.arrived, stay.venue));
+        assert_eq!(source.of_persons(at, &everyone).unwrap(), stays, "read by person");
+        let order: Vec<_> = stays.iter().map(|v| (v.person, v.arrived, v.venue)).collect();
+        assert!(order.is_sorted_by(|a, b| a < b), "nobody arrives twice");
+        assert_eq!(*extent, DayExtent::of(extent.day, &visits).unwrap());
         assert!(visits.iter().all(|v| v.arrived / 86_400 == extent.day), "on the day of arrival");
-        assert_eq!(visits.iter().map(|v| v.arrived).min(), Some(extent.arrived_min));
-        assert_eq!(visits.iter().map(|v| v.left).max(), Some(extent.left_max));
         let told = visits.iter().map(|v| {
-            let (person, venue) = (id(source.persons(), v.person), id(&source.venues().ids, v.venue));
+            let venue = source.venues().ids.ids().get(v.venue as usize).to_string();
+            let person = persons.get(v.person as usize).to_string();
             (person, venue, v.arrived, v.left, v.seen_until, v.end_source)
         });
         let mut told: Vec<ToldVisit> = told.collect();
@@ -327,18 +357,36 @@ pub fn told_visits(source: &dyn VisitSource) -> BTreeMap<u32, Vec<ToldVisit>> {
     source.days().iter().enumerate().map(tell).collect()
 }
 
-/// The rings of the town's cases, told in ids, in the order of the result: a line a contact, a line an edge.
+/// The rings of the town's cases, told in ids, in the order of the result: a line a contact, a line an edge. Checks on
+/// the way that they are the same wherever the kernel runs.
 pub fn told_rings(source: &dyn VisitSource, town: &Town) -> Vec<String> {
+    let mut cases = IdTable::new(IdType::Text);
+    town.cases.iter().for_each(|(id, _)| {
+        cases.key_or_insert(Id::Text(id));
+    });
     let mut persons = source.persons().clone();
-    let kind = persons.ids().kind();
-    let mut key = |id: &String| {
-        let mut buffer = String::new();
-        persons.key_or_insert(convert(Id::Text(id), kind, &mut buffer).expect("ids are numbers"))
+    let keys = persons.absorb(&[&cases]).unwrap().concat();
+    let key = |id: &String| keys[cases.key(Id::Text(id)).unwrap() as usize].expect("ids are numbers");
+    let seeds = Seeds {
+        persons: &persons,
+        cases: town.cases.iter().map(|(id, window)| (key(id), *window)).collect(),
+        window_ids: None,
+        places: Vec::new(),
     };
-    let cases = town.cases.iter().map(|(id, window)| (key(id), *window)).collect();
-    let seeds = Seeds { persons: Some(persons.clone()), cases, ..Default::default() };
-    let traced = expand(source, &seeds, &town.contacts, &LocalRunner, true).unwrap();
-    let person = |key: u32| persons.ids().get(key as usize);
+    let trace = |runner: &dyn Runner| {
+        let plan = Plan { config: &town.contacts, runner, count_sources: true, sums_bytes: u64::MAX };
+        let mut traced = Traced::default();
+        expand(source, &seeds, plan, &mut traced).unwrap();
+        traced
+    };
+    let traced = trace(&LocalRunner::default());
+    for find in [Find::LookUp, Find::Scan] {
+        let runner = LocalRunner { find, range_visits: 3, collected_max: 3 };
+        assert_eq!(trace(&runner), traced, "{find:?}: {town:#?}");
+    }
+    assert_eq!(trace(&AllPairsRunner { tick: 1 }), traced, "{town:#?}");
+    let everyone = persons.ids(&(0..persons.len() as u32).collect::<Vec<_>>()).unwrap();
+    let person = |key: u32| everyone.get(key as usize);
     let venue = |key: u32| source.venues().ids.ids().get(key as usize);
     let who = |source: SourceRef| match source {
         SourceRef::Person(key) => person(key).to_string(),

@@ -8,7 +8,7 @@ use ringtrace::store::ingest::{Budget, Feed, ingest};
 use ringtrace::store::manifest::FedWith;
 use tempfile::TempDir;
 
-use crate::feeds::{Row, Style, Town, balance, budget, told_visits, town};
+use crate::feeds::{Row, Style, Town, balance, budget, told_stored, town};
 use crate::laws::files_of;
 use crate::random::{Random, for_seeds};
 
@@ -144,7 +144,8 @@ fn ids_of_csv_and_parquet_meet_in_every_group() {
         town.style = Style::ParquetNumbers;
         let table = town.deliver(base.path(), &[("all", &all)]);
         add(&town, plain.path(), &table, &none, by_day());
-        let told = |store: &TempDir| told_visits(&DiskStore::open_existing(store.path()).unwrap());
+        let told =
+            |store: &TempDir| told_stored(store.path(), &DiskStore::open_existing(store.path()).unwrap());
         assert_eq!(told(&plain), told(&daily), "{town:#?}");
     });
 }

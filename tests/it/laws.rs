@@ -1,5 +1,6 @@
 //! Laws over files and stores: what was delivered decides, not how it was cut, ordered, repeated or when it came.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -15,14 +16,14 @@ use tempfile::TempDir;
 
 use crate::brute;
 use crate::feeds::{
-    Row, Style, ToldVisit, Town, balance, is_directed, told_rings, told_visits, town, visit_rules,
+    Row, Style, ToldVisit, Town, balance, is_directed, told_held, told_rings, told_stored, town, visit_rules,
 };
 use crate::random::{Random, for_seeds};
 
 const TABLES: [FedWith; 2] = [FedWith::Scans, FedWith::Visits];
 
 /// What a reader of visits can tell: visits by day, rings.
-type Told = (std::collections::BTreeMap<u32, Vec<ToldVisit>>, Vec<String>);
+type Told = (BTreeMap<u32, Vec<ToldVisit>>, Vec<String>);
 
 fn folder() -> TempDir {
     tempfile::tempdir().expect("a temporary folder")
@@ -33,7 +34,7 @@ fn held(town: &Town, base: &Path, files: &[(&str, &[Row])]) -> (Told, Report) {
     let (table, venues) = (town.deliver(base, files), town.deliver_venues(base, "venues"));
     let (visits, report) = hold(&town.feed(&table, &venues)).expect("the files are good");
     balance(&report, "venues");
-    ((told_visits(&visits), told_rings(&visits, town)), report)
+    ((told_held(&visits), told_rings(&visits, town)), report)
 }
 
 /// What follows from every row at once, in one file.
@@ -43,9 +44,14 @@ fn whole(town: &Town, random: &mut Random) -> Told {
 }
 
 /// Reads a store.
-fn stored(store: &Path, town: &Town) -> Told {
-    let store = DiskStore::open_existing(store).expect("a store");
-    (told_visits(&store), told_rings(&store, town))
+fn stored(folder: &Path, town: &Town) -> Told {
+    let store = DiskStore::open_existing(folder).expect("a store");
+    (told_stored(folder, &store), told_rings(&store, town))
+}
+
+/// The visits of a store.
+fn told_visits(folder: &Path) -> BTreeMap<u32, Vec<ToldVisit>> {
+    told_stored(folder, &DiskStore::open_existing(folder).unwrap())
 }
 
 /// A town with scans or visits.
@@ -219,26 +225,26 @@ fn deliver_in_parts(town: &Town, random: &mut Random, store: &Path, base: &Path)
             false => TableConfig::default(),
         };
         let before = DiskStore::open(store).unwrap();
-        let told_before = before.as_ref().map(|b| told_visits(b)).unwrap_or_default();
+        let told_before = before.as_ref().map(|b| told_stored(store, b)).unwrap_or_default();
         let report = ingest(store, &town.feed(&table, &venues)).unwrap().report;
         let (more, _, bad) = balance(&report, town.with.table());
         (accepted, rejected) = (accepted + more, rejected + bad);
 
         // Whoever reads the version before still can; days not named as changed are as they were.
         if let Some(before) = &before {
-            assert_eq!(told_visits(before), told_before, "the version before is still whole");
+            assert_eq!(told_stored(store, before), told_before, "the version before is still whole");
         }
         let now = DiskStore::open_existing(store).unwrap();
         version += u64::from(report.version.is_some());
         assert_eq!(now.manifest().version, version);
-        for (day, visits) in &told_visits(&now) {
+        for (day, visits) in &told_stored(store, &now) {
             let same = told_before.get(day) == Some(visits);
             assert!(same || report.changed_days.contains(day), "day {day} changed unsaid: {town:#?}");
         }
 
         let second = ingest(store, &town.feed(&table, &venues)).unwrap().report;
         assert_eq!((second.version, second.known_files), (None, 2), "the same files again: {town:#?}");
-        assert_eq!(told_visits(&DiskStore::open_existing(store).unwrap()), told_visits(&now));
+        assert_eq!(told_visits(store), told_stored(store, &now));
     }
     if town.with == FedWith::Scans {
         assert_eq!(accepted, town.rows.len() as u64, "each row is accepted once: {town:#?}");
@@ -279,7 +285,7 @@ fn delivered_singly(visits: &[(&str, u32, u32)]) -> Vec<ToldVisit> {
         let table = town.deliver(base.path(), &[(&format!("file-{at}"), &[row.to_vec()])]);
         ingest(store.path(), &town.feed(&table, &TableConfig::default())).unwrap();
     }
-    told_visits(&DiskStore::open_existing(store.path()).unwrap()).into_values().flatten().collect()
+    told_visits(store.path()).into_values().flatten().collect()
 }
 
 #[test]
@@ -308,7 +314,7 @@ fn a_first_delivery_without_rows_leaves_the_type_of_ids_open() {
         ingest(store.path(), &town.feed(&table, &TableConfig::default())).unwrap();
     }
     let store = DiskStore::open_existing(store.path()).unwrap();
-    assert_eq!(store.persons().ids().kind(), IdType::Int);
+    assert_eq!(store.persons().kind(), IdType::Int);
     assert_eq!(store.venues().ids.ids().kind(), IdType::Int);
 }
 

@@ -4,9 +4,14 @@ mod support;
 
 mod brute;
 mod feeds;
+mod kernels;
 mod laws;
+mod pages;
+mod persons;
 mod properties;
 mod random;
+mod stored;
+mod ways;
 mod worlds;
 
 mod bad_input;
@@ -18,4 +23,5 @@ mod publishing;
 mod rejected_rows;
 
 mod night;
+mod results;
 mod shared_data;

@@ -287,7 +287,7 @@ fn a_changed_file_is_never_used() {
         ("persons", "contacts --store world/disk/store --out out"),
         ("venues", "contacts --store world/disk/store --out out"),
         ("by_venue", "contacts --store world/disk/store --out out"),
-        ("by_person", "trace --store world/disk/store --cases world/cases.parquet --out out"),
+        ("by_venue", "trace --store world/disk/store --cases world/cases.parquet --out out"),
     ] {
         let place = format!("world/disk/store/{place}/");
         let files = || all.keys().filter(|name| name.starts_with(&place)).map(|name| folder.join(name));
@@ -311,8 +311,8 @@ fn a_store_of_another_format_is_refused_by_name() {
     let ingest = "ingest --store store --time-unit s --visits visits.csv";
     folder.run(ingest).done();
     let manifest = std::fs::read_to_string(folder.join("store/manifest.json")).unwrap();
-    folder.write("store/manifest.json", manifest.replace("\"format\": 1", "\"format\": 2"));
-    let parts = ["store/manifest.json: store format 2 is not format 1", "use the ringtrace that wrote it"];
+    folder.write("store/manifest.json", manifest.replace("\"format\": 2", "\"format\": 3"));
+    let parts = ["store/manifest.json: store format 3 is not format 2", "use the ringtrace that wrote it"];
     for words in [ingest, "contacts --store store --out out"] {
         folder.refuses(words, 6, "integrity", &parts);
     }

@@ -2,6 +2,9 @@
 
 use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::LazyLock;
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 /// Splitmix64: a few lines, no dependency, the same numbers forever.
 pub struct Random(u64);
@@ -56,6 +59,13 @@ impl Random {
         }
         dealt
     }
+}
+
+/// Does `work` on one thread: waking others costs more than a small world.
+pub fn alone<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    static ONE: LazyLock<ThreadPool> =
+        LazyLock::new(|| ThreadPoolBuilder::new().num_threads(1).build().expect("a pool"));
+    ONE.install(work)
 }
 
 /// First seed of every run; changing it changes what continuous integration looks at.

@@ -1,42 +1,52 @@
 //! Small adversarial worlds: times on a coarse grid around midnight, so that ties and touching spans are common.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use fixedbitset::FixedBitSet;
 use ringtrace::config::{ContactConfig, ContactThreshold, Cumulative, Edges, StayRule, ThresholdOverride};
+use ringtrace::error::Result;
 use ringtrace::ids::{Id, IdTable, IdType, NO_KEY};
 use ringtrace::records::scans::{Direction, NOT_LEFT};
 use ringtrace::records::venues::VenueFacts;
-use ringtrace::rings::Seeds;
-use ringtrace::store::Venues;
+use ringtrace::rings::{Plan, Seeds, Sink, Traced, expand};
 use ringtrace::store::memory::MemoryVisits;
+use ringtrace::store::persons::Persons;
+use ringtrace::store::{Venues, VisitSource};
 use ringtrace::visits::{EndSource, Scan, StayRules, Visit, Visits};
 
 use crate::random::Random;
 
 /// An id of its own type, ordered as that type is.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum OwnId {
     /// A number.
     Int(i64),
+    /// A number without sign.
+    Uint(u64),
     /// A text.
     Text(String),
 }
 
 impl OwnId {
-    fn borrow(&self) -> Id<'_> {
+    /// As the code takes it.
+    pub fn borrow(&self) -> Id<'_> {
         match self {
             OwnId::Int(id) => Id::Int(*id),
+            OwnId::Uint(id) => Id::Uint(*id),
             OwnId::Text(id) => Id::Text(id),
         }
     }
 }
 
-/// `count` distinct ids whose order is not that of their positions: `10` before `9` in text, negative numbers.
+/// `count` distinct ids whose order is not that of their positions: `10` before `9` in text, negative numbers, numbers
+/// past those with a sign.
 pub fn ids(random: &mut Random, kind: IdType, count: u32) -> Vec<OwnId> {
     let mut numbers: Vec<i64> = (0..i64::from(count)).map(|n| n * 3 - 4).collect();
     random.shuffle(&mut numbers);
-    let id = |n: i64| if kind == IdType::Text { OwnId::Text(n.to_string()) } else { OwnId::Int(n) };
+    let id = |n: i64| match kind {
+        IdType::Int => OwnId::Int(n),
+        IdType::Uint => OwnId::Uint(n as u64),
+        IdType::Text => OwnId::Text(n.to_string()),
+    };
     numbers.into_iter().map(id).collect()
 }
 
@@ -50,7 +60,7 @@ pub fn table(kind: IdType, ids: &[OwnId]) -> IdTable {
 }
 
 /// Visits, cases and places with everything a trace of them depends on. Keys are positions in the id lists.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct World {
     /// Type of every id.
     pub kind: IdType,
@@ -108,7 +118,7 @@ pub fn world(random: &mut Random, shape: Shape) -> World {
         3 | 4 => (12, 6), // sparse, for long chains
         _ => (random.within(2..=9), random.within(1..=4)),
     };
-    let kind = random.pick(&[IdType::Int, IdType::Text]);
+    let kind = random.pick(&[IdType::Int, IdType::Uint, IdType::Text]);
     let extra = random.below(3);
     let instant = |random: &mut Random| start + random.below(ticks) * tick;
     let mut visits = Vec::new();
@@ -176,6 +186,46 @@ pub fn world(random: &mut Random, shape: Shape) -> World {
     }
 }
 
+/// Some hundred persons in a few crowds, where every visit meets many.
+pub fn crowd(random: &mut Random) -> World {
+    let (people, places) = (random.within(200..=400), random.within(1..=4));
+    let start = 19_052 * 86_400 - 20 * 60;
+    let mut visits = Vec::new();
+    for person in 0..people {
+        for _ in 0..random.within(1..=10) {
+            let arrived = start + random.below(60) * 60;
+            let left = arrived + random.within(1..=15) * 60;
+            let some = arrived + random.below(left - arrived);
+            let seen_until = random.pick(&[left, arrived, some]);
+            let (venue, end_source) = (random.below(places), EndSource::CheckOut);
+            visits.push(Visit { person, venue, arrived, left, seen_until, end_source });
+        }
+    }
+    let threshold = ContactThreshold { min_overlap_s: random.pick(&[0, 300]), linger_s: 0, exclude: false };
+    let kind = random.pick(&[IdType::Int, IdType::Uint, IdType::Text]);
+    World {
+        kind,
+        persons: ids(random, kind, people),
+        with_visits: people as usize,
+        venues: ids(random, kind, places),
+        categories: vec![None; places as usize],
+        visits,
+        cases: (0..3).map(|_| (random.below(people), (start, start + random.within(20..=60) * 60))).collect(),
+        windows: Vec::new(),
+        places: Vec::new(),
+        contacts: ContactConfig {
+            other: threshold,
+            by_category: BTreeMap::new(),
+            rings: 3,
+            cumulative: None,
+            lookback_s: 0,
+            infectious_for_s: 0,
+            edges: random.pick(&[Edges::All, Edges::Best]),
+        },
+        tick: 60,
+    }
+}
+
 /// Contact rules whose lengths lie on the grid or one second beside it.
 fn contacts(random: &mut Random, tick: u32, shape: Shape) -> ContactConfig {
     let threshold = |random: &mut Random| ContactThreshold {
@@ -209,12 +259,34 @@ fn contacts(random: &mut Random, tick: u32, shape: Shape) -> ContactConfig {
 }
 
 impl World {
-    /// What a store of this world would answer.
-    pub fn source(&self) -> MemoryVisits {
+    /// Sorts the ids as those of a few ingests are, each ingest's by themselves; where each ingest's end.
+    pub fn in_runs(&mut self, random: &mut Random) -> Vec<usize> {
+        let mut ends = vec![self.with_visits];
+        for _ in 0..random.pick(&[0, 0, 1, 2]) {
+            ends.push(random.below(self.with_visits as u32) as usize);
+        }
+        ends.sort_unstable();
+        ends.dedup();
+        ends.retain(|end| *end > 0);
+        let mut from = 0;
+        for end in &ends {
+            self.persons[from..*end].sort();
+            from = *end;
+        }
+        ends
+    }
+
+    /// Sorts the ids as those of one ingest are; where it ends.
+    pub fn in_one_run(&mut self) -> Vec<usize> {
+        self.persons[..self.with_visits].sort();
+        vec![self.with_visits]
+    }
+
+    /// Its visits by day, each day sorted by person, arrival, venue.
+    pub fn days(&self) -> BTreeMap<u32, Visits> {
         let mut days: BTreeMap<u32, Vec<Visit>> = BTreeMap::new();
         for visit in &self.visits {
-            let day = days.entry(visit.arrived / 86_400).or_default();
-            day.push(*visit);
+            days.entry(visit.arrived / 86_400).or_default().push(*visit);
         }
         if let Some(last) = days.keys().last().copied() {
             days.insert(last + 1, Vec::new()); // an empty day
@@ -223,25 +295,53 @@ impl World {
             visits.sort_by_key(|v| (v.person, v.arrived, v.venue));
             visits.into_iter().collect()
         };
+        days.into_iter().map(|(day, visits)| (day, sorted(visits))).collect()
+    }
+
+    /// Its venues.
+    pub fn known_venues(&self) -> Venues {
         let facts =
             |category: &Option<String>| VenueFacts { category: category.clone(), ..Default::default() };
-        let venues = Venues {
+        Venues {
             ids: table(self.kind, &self.venues),
             parent: vec![NO_KEY; self.venues.len()],
             facts: self.categories.iter().map(facts).collect(),
-        };
-        let persons = table(self.kind, &self.persons[..self.with_visits]);
-        MemoryVisits::new(persons, venues, days.into_iter().map(|(day, visits)| (day, sorted(visits))))
+        }
     }
 
-    /// Where its trace starts.
-    pub fn seeds(&self) -> Seeds {
-        Seeds {
-            persons: Some(table(self.kind, &self.persons)),
-            cases: self.cases.clone(),
-            window_ids: Some(table(self.kind, &self.windows)),
-            places: self.places.clone(),
+    /// What a store of this world would answer.
+    pub fn source(&self) -> MemoryVisits {
+        let persons = table(self.kind, &self.persons[..self.with_visits]);
+        MemoryVisits::new(persons, self.known_venues(), self.days())
+    }
+
+    /// Persons as a trace of those visits knows them: its own first, then those of the case list.
+    pub fn known_persons(&self, visits: &dyn VisitSource) -> Result<Persons> {
+        let mut persons = visits.persons().clone();
+        for (key, id) in (0..).zip(&self.persons).skip(self.with_visits) {
+            let keys = persons.absorb(&[&table(self.kind, std::slice::from_ref(id))])?;
+            assert_eq!(keys, [[Some(key)]], "new ids get the next keys");
         }
+        Ok(persons)
+    }
+
+    /// Follows its cases and places in those visits.
+    pub fn trace(&self, visits: &dyn VisitSource, plan: Plan<'_>) -> Result<Traced> {
+        let mut traced = Traced::default();
+        self.trace_into(visits, plan, &mut traced)?;
+        Ok(traced)
+    }
+
+    /// Follows its cases and places in those visits, and hands on what it finds.
+    pub fn trace_into(&self, visits: &dyn VisitSource, plan: Plan<'_>, sink: &mut dyn Sink) -> Result<()> {
+        let (persons, windows) = (self.known_persons(visits)?, table(self.kind, &self.windows));
+        let seeds = Seeds {
+            persons: &persons,
+            cases: self.cases.clone(),
+            window_ids: Some(&windows),
+            places: self.places.clone(),
+        };
+        expand(visits, &seeds, plan, sink)
     }
 
     /// Thresholds at a venue.
@@ -257,10 +357,8 @@ impl World {
     }
 
     /// The cases as a set of keys.
-    pub fn case_set(&self) -> FixedBitSet {
-        let mut set = FixedBitSet::with_capacity(self.persons.len());
-        self.cases.iter().for_each(|(person, _)| set.insert(*person as usize));
-        set
+    pub fn case_set(&self) -> BTreeSet<u32> {
+        self.cases.iter().map(|(person, _)| *person).collect()
     }
 }
 

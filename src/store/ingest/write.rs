@@ -25,14 +25,15 @@ use crate::visits::{Scans, Visit, Visits};
 pub struct StoreDays<'a> {
     folder: &'a Path,
     current: Option<&'a DiskStore>,
+    layout: Layout,
     written: Mutex<BTreeMap<u32, DayFiles>>,
     slabs: Slabs,
 }
 
 impl<'a> StoreDays<'a> {
     /// None yet.
-    pub fn new(folder: &'a Path, current: Option<&'a DiskStore>) -> StoreDays<'a> {
-        StoreDays { folder, current, written: Mutex::default(), slabs: Slabs::default() }
+    pub fn new(folder: &'a Path, current: Option<&'a DiskStore>, layout: Layout) -> StoreDays<'a> {
+        StoreDays { folder, current, layout, written: Mutex::default(), slabs: Slabs::default() }
     }
 
     /// Writes the days that changed.
@@ -73,7 +74,7 @@ impl<'a> StoreDays<'a> {
     }
 
     fn create<T: Row>(&self, copy: &str, day: u32, order: Order) -> Result<CopyFile<T>> {
-        CopyFile::create(self.folder, &place(copy, day), order, Layout::LOOKED_UP)
+        CopyFile::create(self.folder, &place(copy, day), order, self.layout)
     }
 
     /// Finishes both copies of a day, unless it has no visits.
@@ -169,7 +170,7 @@ pub fn publish(
     next.venue_id_type = venues.ids.ids().kind();
     next.directed = directed || before.directed;
     if !new_persons.is_empty() {
-        let (bytes, pages) = format::ids_to_bytes(&new_persons, "person_id", Layout::LOOKED_UP)?;
+        let (bytes, pages) = format::ids_to_bytes(&new_persons, "person_id", feed.layout)?;
         let rows = new_persons.len() as u64;
         next.persons.push(write_paged(place, "persons", rows, &bytes, pages.as_deref())?);
     }
