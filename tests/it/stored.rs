@@ -3,11 +3,13 @@
 use std::path::Path;
 
 use ringtrace::ids::{IdColumn, IdType};
+use ringtrace::store::copies::CopyFile;
 use ringtrace::store::disk::DiskStore;
-use ringtrace::store::format::{self, Layout, Order, Paged};
+use ringtrace::store::format::{self, Layout, Order};
 use ringtrace::store::manifest::{DataFile, DayFiles, FedWith, Manifest};
 use ringtrace::store::pages::index_path;
 use ringtrace::store::{DayExtent, sort_by_venue};
+use ringtrace::visits::Visits;
 
 use crate::random::Random;
 use crate::worlds::{OwnId, World};
@@ -61,17 +63,16 @@ pub fn publish(world: &World, folder: &Path, ends: &[usize], layout: Layout) -> 
     manifest.venues = Some(write(folder, "venues/all", world.venues.len(), &venues, None));
     for (day, visits) in world.days() {
         let extent = DayExtent::of(day, &visits);
-        let copy = |name: &str, Paged { bytes, pages }: Paged| {
-            write(folder, &format!("{name}/day={day}/all"), visits.len(), &bytes, Some(&pages))
+        let copy = |name: &str, visits: &Visits, order: Order| {
+            let mut copy = CopyFile::create(folder, &format!("{name}/day={day}"), order, layout).unwrap();
+            copy.push(&visits.iter().collect::<Vec<_>>()).unwrap();
+            copy.finish(folder).unwrap().file
         };
-        let by_person = || format::visits_to_bytes(&visits, Order::Person, layout).unwrap();
-        let by_venue =
-            || format::visits_to_bytes(&sort_by_venue(visits.clone()), Order::Venue, layout).unwrap();
         let files = DayFiles {
             arrived_min: extent.map(|extent| extent.arrived_min),
             left_max: extent.map(|extent| extent.left_max),
-            by_person: extent.map(|_| copy("by_person", by_person())),
-            by_venue: extent.map(|_| copy("by_venue", by_venue())),
+            by_person: extent.map(|_| copy("by_person", &visits, Order::Person)),
+            by_venue: extent.map(|_| copy("by_venue", &sort_by_venue(visits.clone()), Order::Venue)),
             scans: None,
         };
         manifest.days.insert(day, files);
