@@ -1,10 +1,5 @@
 //! Parses, runs, prints the error, exits.
 
-/// Tracing and ingesting take and give back large buffers all the time; the system's allocator returns each to the
-/// system and has it cleared again.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 use std::process::ExitCode;
 
 use clap::Parser;
