@@ -153,10 +153,26 @@ impl IdColumn {
         taken
     }
 
-    /// The integers as numbers that compare as they do; none for text.
-    pub fn tokens(&self) -> Vec<u64> {
-        let flip = if self.kind == IdType::Int { 1 << 63 } else { 0 };
-        self.ints.iter().map(|id| *id as u64 ^ flip).collect()
+    /// The integers as numbers that compare as they do.
+    ///
+    /// # Panics
+    /// If the column holds text.
+    pub fn tokens(&self) -> impl Iterator<Item = u64> + '_ {
+        (0..self.len()).map(|row| self.token(row))
+    }
+
+    /// The row of an id in a sorted column of integers.
+    ///
+    /// # Panics
+    /// If the column holds text.
+    pub fn row_of(&self, id: Id<'_>) -> Option<u32> {
+        let wanted = token(id)?;
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.token(middle) < wanted { low = middle + 1 } else { high = middle }
+        }
+        (low < self.len() && self.token(low) == wanted).then_some(low as u32)
     }
 
     /// A number for the integer id at `row`; numbers of a column are in the order of its ids.

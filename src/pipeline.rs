@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
 
 use arrow::array::RecordBatch;
 use jiff::civil::Date;
@@ -315,10 +314,13 @@ fn notes(store: &DiskStore, visits: &UpTo<'_>, facts: &Facts) -> Vec<String> {
 
 fn plan(config: &Config, count_sources: bool) -> Plan<'_> {
     // The other half is for what is being read and written.
-    Plan { config: &config.contacts, runner: &*RUNNER, count_sources, sums_bytes: config.memory / 2 }
+    Plan {
+        config: &config.contacts,
+        runner: &LocalRunner::BY_COST,
+        count_sources,
+        sums_bytes: config.memory / 2,
+    }
 }
-
-static RUNNER: LazyLock<LocalRunner> = LazyLock::new(LocalRunner::default);
 
 /// Where a trace or a whole graph takes its visits from.
 pub enum From<'a> {
@@ -420,8 +422,6 @@ pub struct Selection {
     pub venues: Vec<String>,
     /// Region of the venues.
     pub region: Option<String>,
-    /// Bytes it may take.
-    pub memory: u64,
 }
 
 /// The whole contact graph of a selection, written to `out/pairs.parquet`, with `out/rejects.parquet`.
@@ -458,7 +458,7 @@ pub fn contacts(
     }
     progress.begin("contacts");
     let (from, until) = selection.period;
-    let extent = Extent { from, until, venues: chosen, memory: selection.memory };
+    let extent = Extent { from, until, venues: chosen, memory: config.memory };
     let pairs = pairs::find(&*visits, &extent, &ContactRule::new(&config.contacts, venues))?;
     progress.end(&format!("{} pairs", pairs.len()));
     let made =

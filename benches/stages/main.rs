@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo bench --bench stages              real sizes: a few minutes
-//! cargo bench --bench stages -- kernel    one of them: kernel, ingest, ring, night
+//! cargo bench --bench stages -- kernel    the kernel alone; `world` is ingest, rings and the night on a generated world
 //! cargo test  --release                   the same with a small world, to see that it runs and agrees
 //! ```
 //!
@@ -10,7 +10,7 @@
 //! a fast wrong one fails. Seeds are fixed.
 
 mod kernel;
-mod stages;
+mod world;
 
 use std::time::{Duration, Instant};
 
@@ -49,7 +49,7 @@ fn main() {
     if wanted("kernel") {
         kernel::run(size);
     }
-    if wanted("ingest") || wanted("ring") || wanted("night") {
-        stages::run(size);
+    if wanted("world") {
+        world::run(size);
     }
 }

@@ -319,12 +319,7 @@ fn contacts(args: &ContactsArgs, common: &Common, screen: &Screen) -> Result<Out
     let (config, period) = args.config()?;
     let config = within(common, config);
     let from = args.store.as_deref().map_or(From::Files, From::Store);
-    let selection = Selection {
-        period,
-        venues: args.venue.clone(),
-        region: args.region.clone(),
-        memory: common.memory.as_u64(),
-    };
+    let selection = Selection { period, venues: args.venue.clone(), region: args.region.clone() };
     let (pairs, balance) = pipeline::contacts(&config, &from, &selection, &args.out, screen)?;
     let seconds: u64 = pairs.iter().map(|p| p.overlap_s).sum();
     let exposures: u64 = pairs.iter().map(|p| u64::from(p.exposures)).sum();

@@ -50,6 +50,8 @@ pub struct Wanted<'a> {
 /// Room for the sources of one venue, kept from call to call.
 #[derive(Default)]
 pub struct Scratch {
+    /// Starts of those that are to come.
+    starts: Vec<Second>,
     coming: Columns,
     present: Columns,
 }
@@ -57,7 +59,6 @@ pub struct Scratch {
 /// Sources, a column each.
 #[derive(Default)]
 struct Columns {
-    from: Vec<Second>,
     until: Vec<Second>,
     seen_until: Vec<Second>,
     source: Vec<u32>,
@@ -65,14 +66,12 @@ struct Columns {
 
 impl Columns {
     fn clear(&mut self) {
-        self.from.clear();
         self.until.clear();
         self.seen_until.clear();
         self.source.clear();
     }
 
-    fn push(&mut self, from: Second, until: Second, seen_until: Second, source: u32) {
-        self.from.push(from);
+    fn push(&mut self, until: Second, seen_until: Second, source: u32) {
         self.until.push(until);
         self.seen_until.push(seen_until);
         self.source.push(source);
@@ -134,13 +133,15 @@ fn add_up_as<const OBSERVED: bool>(
     let rows = person.len();
     assert!(rows == arrived.len() && rows == left.len() && rows == seen_until.len(), "one venue's columns");
     debug_assert!(arrived.is_sorted() && spans.is_sorted_by_key(SourceSpan::order) && needed_s >= 1);
-    let Scratch { coming, present } = scratch;
+    let Scratch { starts, coming, present } = scratch;
+    starts.clear();
     coming.clear();
     present.clear();
     for span in spans {
         // A shorter span is part of no exposure; without it, all that is met below is long enough.
         if span.until.saturating_sub(span.from) >= needed_s {
-            coming.push(span.from, span.until, span.seen_until.min(span.until), span.source);
+            starts.push(span.from);
+            coming.push(span.until, span.seen_until.min(span.until), span.source);
         }
     }
     let mut next = 0;
@@ -151,9 +152,9 @@ fn add_up_as<const OBSERVED: bool>(
         if until.saturating_sub(from) < needed_s || !is_wanted {
             continue;
         }
-        while next < coming.from.len() && coming.from[next] <= from {
+        while next < starts.len() && starts[next] <= from {
             if coming.until[next] - needed_s >= from {
-                present.push(0, coming.until[next], coming.seen_until[next], coming.source[next]);
+                present.push(coming.until[next], coming.seen_until[next], coming.source[next]);
                 first_to_go = first_to_go.min(coming.until[next]);
             }
             next += 1;
@@ -161,10 +162,10 @@ fn add_up_as<const OBSERVED: bool>(
         if first_to_go < from + needed_s {
             first_to_go = let_go(present, from + needed_s);
         }
-        if present.until.is_empty() && next == coming.from.len() {
+        if present.until.is_empty() && next == starts.len() {
             break;
         }
-        let later = &coming.from[next..];
+        let later = &starts[next..];
         let later = match later.first() {
             Some(start) if *start <= until - needed_s => {
                 next..next + later.partition_point(|start| *start <= until - needed_s)
@@ -190,10 +191,10 @@ fn add_up_as<const OBSERVED: bool>(
         if !present.until.is_empty() {
             meet_present::<OBSERVED>(present, from, until, seen, &mut sum);
         } else {
-            sum.first = coming.from[next];
+            sum.first = starts[next];
         }
         if !later.is_empty() {
-            meet_later::<OBSERVED>(coming, later, until, seen, &mut sum);
+            meet_later::<OBSERVED>(starts, coming, later, until, seen, &mut sum);
         }
         if !OBSERVED {
             sum.observed_s = sum.overlap_s;
@@ -221,7 +222,6 @@ fn let_go(present: &mut Columns, needed: Second) -> Second {
     present.until.truncate(kept);
     present.seen_until.truncate(kept);
     present.source.truncate(kept);
-    present.from.truncate(kept);
     first_to_go
 }
 
@@ -263,13 +263,14 @@ fn meet_present<const OBSERVED: bool>(
 /// Adds the sources that come while the visit lasts: each overlap begins with the source.
 #[inline(always)]
 fn meet_later<const OBSERVED: bool>(
+    starts: &[Second],
     coming: &Columns,
     later: std::ops::Range<usize>,
     until: Second,
     seen: Second,
     sum: &mut VisitSum,
 ) {
-    let (starts, ends) = (&coming.from[later.clone()], &coming.until[later.clone()]);
+    let (starts, ends) = (&starts[later.clone()], &coming.until[later.clone()]);
     let seen_until = &coming.seen_until[later.clone()];
     let (mut last, mut longest, mut overlap_s) = (0, 0, 0u64);
     for (start, end) in starts.iter().zip(ends) {

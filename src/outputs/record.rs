@@ -163,7 +163,7 @@ impl TraceCounts {
             persons: facts.persons.len() as u64,
             venues: visits.venues().ids.len() as u64,
             visits: visits.days().iter().map(|d| d.visits).sum(),
-            days: visits.days().len() as u64,
+            days: visits.arrival_days() as u64,
             cases: cases.len() as u64,
             windows: facts.places.len() as u64,
             rings,

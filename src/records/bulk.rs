@@ -22,10 +22,9 @@ pub type Fault = (&'static str, Reason);
 pub trait BulkRows: Default + Send + Sync {
     /// The table.
     const SCHEMA: &'static Schema;
-    /// Persons, a row each: tokens of integer ids, or keys into the piece's table of texts.
-    fn persons(&self) -> &[u64];
-    /// Venues, a row each: keys into the piece's table.
-    fn venues(&self) -> &[u32];
+    /// Persons and venues, by the number of their table, a row each: tokens of integer ids, or keys into the piece's
+    /// table of texts.
+    fn ids(&self) -> [&[u64]; 2];
     /// First and last instant, a row each.
     fn spans(&self) -> (&[Second], &[Second]);
     /// Makes room for that many rows.
@@ -159,7 +158,7 @@ impl<'a> Bulk<'a> {
             None => 0,
         };
         let mut sink = |batch: &Batch, ids: &[IdTable]| {
-            if rows.persons().is_empty() {
+            if rows.ids()[PERSONS].is_empty() {
                 // What is handed on is kept as it is: grown by doubling it would be up to half empty.
                 rows.reserve((self.piece_rows.min(room - total.min(room)) as usize).max(batch.rows));
             }
@@ -172,7 +171,7 @@ impl<'a> Bulk<'a> {
                     }
                 }
             }
-            if (rows.persons().len() as u64) < self.piece_rows {
+            if (rows.ids()[PERSONS].len() as u64) < self.piece_rows {
                 return Ok(());
             }
             each(std::mem::take(&mut rows), ids)
@@ -185,7 +184,7 @@ impl<'a> Bulk<'a> {
             None => csv::read(file, self.schema, self.config, &mut ids, &mut sink),
         })
         .unwrap_or_else(|| Err(gave_up(file)))?;
-        if !rows.persons().is_empty() {
+        if !rows.ids()[PERSONS].is_empty() {
             each(rows, &ids)?;
         }
         Ok(PieceEnd { rows: total, rejects, ids })

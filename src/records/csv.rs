@@ -128,21 +128,16 @@ fn text_cells<'a>(
     ids: &mut [IdTable],
 ) -> Result<Column> {
     Ok(match spec.kind {
-        Kind::Id(table) => {
-            let key = |cell: Result<&str, _>| match cell {
+        Kind::Id(table) | Kind::Token(table) => {
+            let keys = cells.map(|cell| match cell {
                 Ok("") => NO_KEY,
                 Ok(id) => ids[table].key_or_insert(Id::Text(id)),
                 Err(_) => BAD_KEY,
-            };
-            Column::Ids(cells.map(key).collect())
-        }
-        Kind::Token(table) => {
-            let key = |cell: Result<&str, _>| match cell {
-                Ok("") => NO_KEY,
-                Ok(id) => ids[table].key_or_insert(Id::Text(id)),
-                Err(_) => BAD_KEY,
-            };
-            Column::Tokens(cells.map(key).collect())
+            });
+            match spec.kind {
+                Kind::Token(_) => Column::Tokens(keys.collect()),
+                _ => Column::Ids(keys.collect()),
+            }
         }
         Kind::Time => {
             let time = |cell: Result<&str, _>| match cell {

@@ -29,8 +29,8 @@ pub const NOT_LEFT: Second = FOREVER;
 pub struct ScanRows {
     /// Persons: tokens of integer ids, or keys into the piece's table of texts.
     pub person: Vec<u64>,
-    /// Keys into the piece's table of venues.
-    pub venue: Vec<u32>,
+    /// Venues, likewise.
+    pub venue: Vec<u64>,
     /// When scanned.
     pub at: Vec<Second>,
     /// Which way.
@@ -44,8 +44,8 @@ pub struct ScanRows {
 pub struct VisitRows {
     /// Persons: tokens of integer ids, or keys into the piece's table of texts.
     pub person: Vec<u64>,
-    /// Keys into the piece's table of venues.
-    pub venue: Vec<u32>,
+    /// Venues, likewise.
+    pub venue: Vec<u64>,
     /// Start of the stay.
     pub arrived: Vec<Second>,
     /// End of the stay.
@@ -55,12 +55,8 @@ pub struct VisitRows {
 impl BulkRows for ScanRows {
     const SCHEMA: &'static Schema = &SCANS;
 
-    fn persons(&self) -> &[u64] {
-        &self.person
-    }
-
-    fn venues(&self) -> &[u32] {
-        &self.venue
+    fn ids(&self) -> [&[u64]; 2] {
+        [&self.person, &self.venue]
     }
 
     fn spans(&self) -> (&[Second], &[Second]) {
@@ -76,45 +72,55 @@ impl BulkRows for ScanRows {
     }
 
     fn append(&mut self, batch: &Batch) -> bool {
-        // Directions and stated ends are rare enough to be looked at row by row.
-        (0..batch.rows).all(|row| row_of_scan(batch, row).2.is_none()) && {
-            for row in 0..batch.rows {
-                let _ = self.accept(batch, row);
-            }
-            true
+        let (at, left) = (times(batch, 2), optional_times(batch, 4));
+        let sound = |(at, left): (&i64, &i64)| *left == NO_TIME || at <= left;
+        if !left.is_none_or(|left| at.iter().zip(left).all(sound)) {
+            return false;
         }
+        self.person.extend_from_slice(tokens(batch, PERSONS));
+        self.venue.extend_from_slice(tokens(batch, VENUES));
+        self.at.extend(at.iter().map(|at| *at as Second));
+        let direction = |word: &u8| if *word == OUT { Direction::Out } else { Direction::In };
+        match optional_words(batch, 3) {
+            Some(words) => self.direction.extend(words.iter().map(direction)),
+            None => self.direction.resize(self.at.len(), Direction::In),
+        }
+        match left {
+            Some(left) => self.left.extend(left.iter().map(|left| stated_end(*left))),
+            None => self.left.resize(self.at.len(), NOT_LEFT),
+        }
+        true
     }
 
     fn accept(&mut self, batch: &Batch, row: usize) -> Option<Fault> {
-        let (at, left, fault) = row_of_scan(batch, row);
-        if fault.is_none() {
-            let out = optional_word(batch, 3, row) == Some(1);
-            self.person.push(tokens(batch)[row]);
-            self.venue.push(key(batch, 1, row));
-            self.at.push(at);
-            self.direction.push(if out { Direction::Out } else { Direction::In });
-            self.left.push(left);
+        let at = time(batch, 2, row);
+        let left = optional_times(batch, 4).map_or(NOT_LEFT, |left| stated_end(left[row]));
+        if left < at {
+            return Some(("left_at", Reason::EndsBeforeStart));
         }
-        fault
+        let out = optional_words(batch, 3).is_some_and(|words| words[row] == OUT);
+        self.person.push(tokens(batch, PERSONS)[row]);
+        self.venue.push(tokens(batch, VENUES)[row]);
+        self.at.push(at);
+        self.direction.push(if out { Direction::Out } else { Direction::In });
+        self.left.push(left);
+        None
     }
 }
 
-/// When the scan of a row without faulty cells was, when it says the person left, and what is wrong with that.
-fn row_of_scan(batch: &Batch, row: usize) -> (Second, Second, Option<Fault>) {
-    let at = time(batch, 2, row);
-    let left = optional_time(batch, 4, row).unwrap_or(NOT_LEFT);
-    (at, left, (left < at).then_some(("left_at", Reason::EndsBeforeStart)))
+/// The direction's second word.
+const OUT: u8 = 1;
+
+/// What a cell of a scan's `left_at` says.
+fn stated_end(cell: i64) -> Second {
+    if cell == NO_TIME { NOT_LEFT } else { cell as Second }
 }
 
 impl BulkRows for VisitRows {
     const SCHEMA: &'static Schema = &VISITS;
 
-    fn persons(&self) -> &[u64] {
-        &self.person
-    }
-
-    fn venues(&self) -> &[u32] {
-        &self.venue
+    fn ids(&self) -> [&[u64]; 2] {
+        [&self.person, &self.venue]
     }
 
     fn spans(&self) -> (&[Second], &[Second]) {
@@ -133,8 +139,8 @@ impl BulkRows for VisitRows {
         if !arrived.iter().zip(left).fold(true, |sound, (arrived, left)| sound & (arrived < left)) {
             return false;
         }
-        self.person.extend_from_slice(tokens(batch));
-        self.venue.extend_from_slice(keys(batch, 1));
+        self.person.extend_from_slice(tokens(batch, PERSONS));
+        self.venue.extend_from_slice(tokens(batch, VENUES));
         self.arrived.extend(arrived.iter().map(|at| *at as Second));
         self.left.extend(left.iter().map(|at| *at as Second));
         true
@@ -144,8 +150,8 @@ impl BulkRows for VisitRows {
         let (arrived, left) = (time(batch, 2, row), time(batch, 3, row));
         let fault = span_fault(arrived, left).map(|reason| ("left_at", reason));
         if fault.is_none() {
-            self.person.push(tokens(batch)[row]);
-            self.venue.push(key(batch, 1, row));
+            self.person.push(tokens(batch, PERSONS)[row]);
+            self.venue.push(tokens(batch, VENUES)[row]);
             self.arrived.push(arrived);
             self.left.push(left);
         }
@@ -158,7 +164,7 @@ pub(super) const SCANS: Schema = Schema {
     id_tables: 2,
     columns: &[
         ColumnSpec::new("person_id", Kind::Token(PERSONS), true),
-        ColumnSpec::new("venue_id", Kind::Id(VENUES), true),
+        ColumnSpec::new("venue_id", Kind::Token(VENUES), true),
         ColumnSpec::new("scanned_at", Kind::Time, true),
         ColumnSpec::new("direction", Kind::Word(&["in", "out"]), false),
         ColumnSpec::new("left_at", Kind::Time, false),
@@ -170,7 +176,7 @@ pub(super) const VISITS: Schema = Schema {
     id_tables: 2,
     columns: &[
         ColumnSpec::new("person_id", Kind::Token(PERSONS), true),
-        ColumnSpec::new("venue_id", Kind::Id(VENUES), true),
+        ColumnSpec::new("venue_id", Kind::Token(VENUES), true),
         ColumnSpec::new("arrived_at", Kind::Time, true),
         ColumnSpec::new("left_at", Kind::Time, true),
     ],
@@ -185,19 +191,11 @@ pub fn span_fault(from: Second, until: Second) -> Option<Reason> {
     }
 }
 
-/// The cells of the person column, which is the first.
-fn tokens(batch: &Batch) -> &[u64] {
-    match &batch.columns[0] {
+/// The cells of a required column of tokens, which stands where its table does.
+fn tokens(batch: &Batch, column: usize) -> &[u64] {
+    match &batch.columns[column] {
         Some(Column::Tokens(tokens)) => &tokens.cells,
         _ => unreachable!("a required column of tokens"),
-    }
-}
-
-/// The cells of a required id column.
-fn keys(batch: &Batch, column: usize) -> &[u32] {
-    match &batch.columns[column] {
-        Some(Column::Ids(keys)) => keys,
-        _ => unreachable!("a required id column"),
     }
 }
 
@@ -211,7 +209,10 @@ fn times(batch: &Batch, column: usize) -> &[i64] {
 
 /// The key in a required id column whose fault has been ruled out.
 pub(super) fn key(batch: &Batch, column: usize, row: usize) -> u32 {
-    keys(batch, column)[row]
+    match &batch.columns[column] {
+        Some(Column::Ids(keys)) => keys[row],
+        _ => unreachable!("a required id column"),
+    }
 }
 
 /// The time in a required time column whose fault has been ruled out.
@@ -219,20 +220,32 @@ pub(super) fn time(batch: &Batch, column: usize, row: usize) -> Second {
     times(batch, column)[row] as Second
 }
 
+/// The cells of an optional time column, if it is there.
+fn optional_times(batch: &Batch, column: usize) -> Option<&[i64]> {
+    match &batch.columns[column] {
+        Some(Column::Times(times)) => Some(times),
+        _ => None,
+    }
+}
+
 /// The time in an optional time column.
 pub(super) fn optional_time(batch: &Batch, column: usize, row: usize) -> Option<Second> {
+    let cell = optional_times(batch, column)?[row];
+    (cell != NO_TIME).then_some(cell as Second)
+}
+
+/// The cells of an optional word column, if it is there: indices of words, or [`NO_WORD`].
+fn optional_words(batch: &Batch, column: usize) -> Option<&[u8]> {
     match &batch.columns[column] {
-        Some(Column::Times(times)) if times[row] != NO_TIME => Some(times[row] as Second),
+        Some(Column::Words(words)) => Some(words),
         _ => None,
     }
 }
 
 /// The word's index in an optional word column.
 pub(super) fn optional_word(batch: &Batch, column: usize, row: usize) -> Option<u8> {
-    match &batch.columns[column] {
-        Some(Column::Words(words)) if words[row] != NO_WORD => Some(words[row]),
-        _ => None,
-    }
+    let cell = optional_words(batch, column)?[row];
+    (cell != NO_WORD).then_some(cell)
 }
 
 /// The text in an optional text column.

@@ -64,16 +64,6 @@ pub enum PartEdges {
     All(Vec<Edge>),
 }
 
-impl Part {
-    /// Its edges.
-    pub fn edges(&self) -> Vec<Edge> {
-        match &self.edges {
-            PartEdges::Best => self.contacts.iter().map(TracedPerson::best_edge).collect(),
-            PartEdges::All(edges) => edges.clone(),
-        }
-    }
-}
-
 /// Takes what a trace finds, ring by ring.
 pub trait Sink {
     /// Takes the next contacts.
@@ -85,7 +75,10 @@ pub trait Sink {
 
 impl Sink for Traced {
     fn take(&mut self, part: Part) -> Result<()> {
-        self.edges.extend(part.edges());
+        match part.edges {
+            PartEdges::Best => self.edges.extend(part.contacts.iter().map(TracedPerson::best_edge)),
+            PartEdges::All(edges) => self.edges.extend(edges),
+        }
         self.contacts.extend(part.contacts);
         Ok(())
     }

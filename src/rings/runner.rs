@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::prelude::*;
 
 use super::reduce::{self, Collector, Sums};
-use super::sources::{self, Reach, VenueSpan};
+use super::sources::{self, VenueSpan};
 use super::{Best, Exposed, Exposure, Frontier};
 use crate::contacts::ContactRule;
 use crate::contacts::overlap::{SourceSpan, VenueVisits, sweep};
@@ -74,10 +74,10 @@ pub struct LocalRunner {
     pub collected_max: usize,
 }
 
-impl Default for LocalRunner {
-    fn default() -> Self {
-        LocalRunner { find: Find::ByCost, range_visits: 1 << 18, collected_max: 1 << 14 }
-    }
+impl LocalRunner {
+    /// By cost, at the sizes that measured best.
+    pub const BY_COST: LocalRunner =
+        LocalRunner { find: Find::ByCost, range_visits: 1 << 18, collected_max: 1 << 14 };
 }
 
 /// Looking persons up reads pages here and there; up to this share of all rows it still beats reading everything.
@@ -91,10 +91,11 @@ impl Runner for LocalRunner {
         let Hop { visits, frontier, rule, keep_exposures } = *hop;
         debug_assert!(frontier.persons.iter().all(|p| frontier.settled.contains(*p)), "sources are settled");
         let collect = keep_exposures || rule.cumulative.is_some();
-        let job = Job { visits, frontier, rule, persons: persons.clone(), collect };
+        let days = &sources::days(visits, frontier, rule)[..];
+        let job = Job { visits, days, frontier, rule, persons: persons.clone(), collect };
         let sums = Sums::new(persons, &rule.venue_ranks);
-        let mut exposures = if self.looks_up(visits, frontier, rule) {
-            let mut spans = sources::look_up(visits, frontier, rule)?;
+        let mut exposures = if self.looks_up(&job) {
+            let mut spans = sources::look_up(visits, days, frontier, rule)?;
             spans.extend(sources::places(frontier));
             spans.par_sort_unstable_by_key(|(venue, span)| (*venue, span.order()));
             let at_venues: Vec<&[VenueSpan]> = spans.chunk_by(|a, b| a.0 == b.0).collect();
@@ -104,8 +105,7 @@ impl Runner for LocalRunner {
             })?
         } else {
             let members = Places::new(&frontier.persons);
-            let rows: u64 = visits.days().iter().map(|day| day.rows).sum();
-            let ranges = visits.venue_ranges((rows as usize / self.range_visits).max(1))?;
+            let ranges = visits.venue_ranges(days, (job.rows() as usize / self.range_visits).max(1))?;
             self.work(&sums, ranges.len(), |at, worker| worker.meet_in(&job, &members, ranges[at].clone()))?
         };
         if !collect {
@@ -135,15 +135,15 @@ fn pieces_of<'a>(at_venues: &'a [&'a [VenueSpan]]) -> Vec<&'a [&'a [VenueSpan]]>
 
 impl LocalRunner {
     /// Whether finding the sources person by person reads less than a pass over everything.
-    fn looks_up(&self, visits: &dyn VisitSource, frontier: &Frontier, rule: &ContactRule) -> bool {
-        let Some(reach) = Reach::of_persons(frontier, rule) else { return true };
-        let days =
-            (0..visits.days().len()).filter(|day| visits.days()[*day].overlaps(reach.from, reach.until));
-        let looked_up =
-            days.map(|day| visits.rows_of_persons(day, frontier.persons.len())).sum::<Option<u64>>();
-        let all: u64 = visits.days().iter().map(|day| day.rows).sum();
+    fn looks_up(&self, job: &Job<'_>) -> bool {
+        let persons = job.frontier.persons.len();
+        let rows = |day: &usize| job.visits.rows_of_persons(*day, persons);
         match self.find {
-            Find::ByCost => looked_up.is_some_and(|rows| rows <= all / LOOKED_UP_SHARE),
+            _ if persons == 0 => true,
+            Find::ByCost => {
+                let looked_up = job.days.iter().map(rows).sum::<Option<u64>>();
+                looked_up.is_some_and(|rows| rows <= job.rows() / LOOKED_UP_SHARE)
+            }
             Find::LookUp => true,
             Find::Scan => false,
         }
@@ -188,10 +188,19 @@ impl LocalRunner {
 /// What a ring is to find.
 struct Job<'a> {
     visits: &'a dyn VisitSource,
+    /// The days that its sources reach.
+    days: &'a [usize],
     frontier: &'a Frontier,
     rule: &'a ContactRule,
     persons: Range<u32>,
     collect: bool,
+}
+
+impl Job<'_> {
+    /// Rows of its days.
+    fn rows(&self) -> u64 {
+        self.days.iter().map(|day| self.visits.days()[*day].rows).sum()
+    }
 }
 
 /// One thread's part of the work, with room kept from piece to piece.
@@ -230,7 +239,7 @@ impl<'a> Worker<'a> {
         if job.rule.needed_s(venue).is_none() {
             return Ok(());
         }
-        for day in 0..job.visits.days().len() {
+        for day in job.days.iter().copied() {
             let extent = job.visits.days()[day];
             let today = spans.iter().filter(|(_, span)| extent.overlaps(span.from, span.until));
             let (mut from, mut until) = (u32::MAX, 0);
@@ -257,15 +266,15 @@ impl<'a> Worker<'a> {
 
     /// Finds the sources at a range of venues and meets them.
     fn meet_in(&mut self, job: &Job<'_>, members: &Places, venues: Range<u32>) -> Result<()> {
-        let days = job.visits.days().len();
-        let mut of_days = Vec::with_capacity(days);
+        let mut of_days = Vec::with_capacity(job.days.len());
         let mut spans: Vec<VenueSpan> =
             sources::places(job.frontier).filter(|(venue, _)| venues.contains(venue)).collect();
         let mut at_venues: Vec<u32> = spans.iter().map(|(venue, _)| *venue).collect();
-        for day in 0..days {
+        for day in job.days.iter().copied() {
             let rows = job.visits.rows_at(day, venues.clone())?;
             let keys = job.visits.keys(day, rows.clone())?;
-            let mut of_day = DayPart { first: rows.start, keys, venues: Vec::new(), sources: Vec::new() };
+            let mut of_day =
+                DayPart { day, first: rows.start, keys, venues: Vec::new(), sources: Vec::new() };
             of_day.find(&venues, members, &mut at_venues);
             of_days.push(of_day);
         }
@@ -276,12 +285,12 @@ impl<'a> Worker<'a> {
             return Ok(());
         }
 
-        let mut blocks = Vec::with_capacity(days);
-        for (day, part) in of_days.iter_mut().enumerate() {
+        let mut blocks = Vec::with_capacity(of_days.len());
+        for part in &mut of_days {
             part.keep(&at_venues);
             let mut of_day: Vec<Block<'_>> = Vec::new();
             for rows in part.to_read() {
-                let times = job.visits.times(day, part.first + rows.start..part.first + rows.end)?;
+                let times = job.visits.times(part.day, part.first + rows.start..part.first + rows.end)?;
                 of_day.push(Block { rows, times });
             }
             let mut at = 0;
@@ -300,20 +309,19 @@ impl<'a> Worker<'a> {
 
         sources::sort(&mut spans);
         // By day: the venue and the block reached.
-        let mut reached = vec![(0, 0); days];
+        let mut reached = vec![(0, 0); of_days.len()];
         for here in spans.chunk_by(|a, b| a.0 == b.0) {
-            for (day, part) in of_days.iter().enumerate() {
-                let (venue, block) = &mut reached[day];
+            for ((part, blocks), (venue, block)) in of_days.iter().zip(&blocks).zip(&mut reached) {
                 while part.venues.get(*venue).is_some_and(|run| run.venue < here[0].0) {
                     *venue += 1;
                 }
                 let Some(run) = part.venues.get(*venue).filter(|run| run.venue == here[0].0) else {
                     continue;
                 };
-                while blocks[day][*block].rows.end <= run.rows.start {
+                while blocks[*block].rows.end <= run.rows.start {
                     *block += 1;
                 }
-                self.meet(job, day, here, run.rows.clone(), &part.keys, &blocks[day][*block]);
+                self.meet(job, part.day, here, run.rows.clone(), &part.keys, &blocks[*block]);
             }
         }
         Ok(())
@@ -402,6 +410,7 @@ impl Block<'_> {
 
 /// What is known of a range of venues on one day before any times are read.
 struct DayPart<'a> {
+    day: usize,
     /// The day's row of the first key.
     first: usize,
     keys: Keys<'a>,

@@ -8,27 +8,18 @@ use crate::contacts::overlap::SourceSpan;
 use crate::error::Result;
 use crate::ids::NO_KEY;
 use crate::store::{Stay, VisitSource};
-use crate::time::Second;
 
 /// A source's span with its venue.
 pub type VenueSpan = (u32, SourceSpan);
 
-/// When the frontier's sources can meet anyone.
-pub struct Reach {
-    /// First instant of any window, less the longest linger.
-    pub from: Second,
-    /// Last instant of any.
-    pub until: Second,
-}
-
-impl Reach {
-    /// Of the persons of a frontier; `None` without any.
-    pub fn of_persons(frontier: &Frontier, rule: &ContactRule) -> Option<Reach> {
-        let linger_max = rule.thresholds.iter().map(|t| t.linger_s).max().unwrap_or(0);
-        let from = frontier.windows.iter().map(|w| w.0).min()?;
-        let until = frontier.windows.iter().map(|w| w.1).max()?;
-        Some(Reach { from: from.saturating_sub(linger_max), until })
-    }
+/// The days on which the frontier's sources can meet anyone, as places in `visits.days()`: those with visits between the
+/// first instant of any window, less the longest linger, and the last of any.
+pub fn days(visits: &dyn VisitSource, frontier: &Frontier, rule: &ContactRule) -> Vec<usize> {
+    let linger_max = rule.thresholds.iter().map(|t| t.linger_s).max().unwrap_or(0);
+    let windows = frontier.windows.iter().map(|(from, until)| (from.saturating_sub(linger_max), *until));
+    let spans = windows.chain(frontier.places.iter().map(|place| (place.from, place.until)));
+    let Some((from, until)) = spans.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) else { return Vec::new() };
+    (0..visits.days().len()).filter(|day| visits.days()[*day].overlaps(from, until)).collect()
 }
 
 /// Appends what a source's visit is worth: its span in each window, with linger.
@@ -43,15 +34,16 @@ pub fn cut(stay: Stay, frontier: &Frontier, at: usize, rule: &ContactRule, mut s
     }
 }
 
-/// The frontier's visits, found person by person.
+/// The frontier's visits on some days, found person by person.
 ///
 /// # Errors
 /// Those of reading the visits.
-pub fn look_up(visits: &dyn VisitSource, frontier: &Frontier, rule: &ContactRule) -> Result<Vec<VenueSpan>> {
-    let Some(reach) = Reach::of_persons(frontier, rule) else { return Ok(Vec::new()) };
-    let days: Vec<usize> = (0..visits.days().len())
-        .filter(|day| visits.days()[*day].overlaps(reach.from, reach.until))
-        .collect();
+pub fn look_up(
+    visits: &dyn VisitSource,
+    days: &[usize],
+    frontier: &Frontier,
+    rule: &ContactRule,
+) -> Result<Vec<VenueSpan>> {
     let pieces: Vec<(usize, &[u32])> = days
         .iter()
         .flat_map(|day| frontier.persons.chunks(PERSONS_A_PIECE).map(move |persons| (*day, persons)))

@@ -6,6 +6,7 @@
 //!
 //! A range of venues fits the cache, so that each stay goes to a random place in memory but once.
 
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
@@ -64,10 +65,11 @@ pub fn hand_on(
     slabs: &Slabs,
     mut each: impl FnMut(&[Stay]) -> Result<()>,
 ) -> Result<()> {
-    let rows: usize = parts.iter().map(Vec::len).sum();
     let most = parts.par_iter().filter_map(|part| part.iter().map(|stay| stay.venue).max()).max();
     let Some(most) = most else { return Ok(()) };
-    let ranges = Ranges::of(&parts, most as usize + 1, rows.div_ceil(RANGE_STAYS).min(RANGES_MAX));
+    let mut counts = vec![0_u32; most as usize + 1];
+    parts.iter().flatten().for_each(|stay| counts[stay.venue as usize] += 1);
+    let ranges = VenueRanges::of_counts(&counts);
     let mut together: Vec<Vec<Vec<Stay>>> = vec![Vec::new()];
     let mut held = 0;
     for part in parts {
@@ -81,8 +83,8 @@ pub fn hand_on(
     let filled: Vec<Slab> =
         together.into_par_iter().with_max_len(1).map(|parts| ranges.split(parts, slabs)).collect();
     let at_once = HANDED_STAYS.div_ceil(RANGE_STAYS);
-    for first in (0..ranges.count).step_by(at_once) {
-        let range = first..(first + at_once).min(ranges.count);
+    for first in (0..ranges.len()).step_by(at_once) {
+        let range = first..(first + at_once).min(ranges.len());
         let sorted: Vec<Vec<Stay>> =
             range.into_par_iter().with_max_len(1).map(|range| ranges.sorted(range, &filled)).collect();
         sorted.iter().filter(|stays| !stays.is_empty()).try_for_each(|stays| each(stays))?;
@@ -92,42 +94,56 @@ pub fn hand_on(
 }
 
 /// Consecutive ranges of venues with about as many stays each.
-struct Ranges {
+pub struct VenueRanges {
     /// By venue.
     of: Vec<u16>,
     /// By range, its first venue; one more at the end.
     first: Vec<u32>,
-    count: usize,
 }
 
-impl Ranges {
-    fn of(parts: &[Vec<Stay>], venues: usize, most: usize) -> Ranges {
-        let mut counts = vec![0_u32; venues];
-        parts.iter().flatten().for_each(|stay| counts[stay.venue as usize] += 1);
-        let rows: u64 = parts.iter().map(|part| part.len() as u64).sum();
-        let share = rows.div_ceil(most as u64);
-        let (mut of, mut first, mut held) = (Vec::with_capacity(venues), vec![0], 0);
-        for (venue, count) in counts.into_iter().enumerate() {
+impl VenueRanges {
+    /// Ranges of venues that have so many stays each.
+    pub fn of_counts(counts: &[u32]) -> VenueRanges {
+        let stays: u64 = counts.iter().map(|count| u64::from(*count)).sum();
+        let most = stays.div_ceil(RANGE_STAYS as u64).clamp(1, RANGES_MAX as u64);
+        let share = stays.div_ceil(most);
+        let (mut of, mut first, mut held) = (Vec::with_capacity(counts.len()), vec![0], 0);
+        for (venue, count) in counts.iter().enumerate() {
             if held >= share {
                 first.push(venue as u32);
                 held = 0;
             }
-            held += u64::from(count);
+            held += u64::from(*count);
             of.push((first.len() - 1) as u16);
         }
-        let count = first.len();
-        first.push(venues as u32);
-        Ranges { of, first, count }
+        first.push(counts.len() as u32);
+        VenueRanges { of, first }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.first.len() - 1
+    }
+
+    /// The range of a venue.
+    #[inline]
+    pub fn of(&self, venue: u32) -> usize {
+        usize::from(self.of[venue as usize])
+    }
+
+    /// The venues of a range.
+    pub fn venues(&self, range: usize) -> Range<u32> {
+        self.first[range]..self.first[range + 1]
     }
 
     fn split(&self, parts: Vec<Vec<Stay>>, slabs: &Slabs) -> Slab {
-        let mut starts = vec![0_u32; self.count + 1];
-        let range = |stay: &Stay| usize::from(self.of[stay.venue as usize]);
+        let mut starts = vec![0_u32; self.len() + 1];
+        let range = |stay: &Stay| self.of(stay.venue);
         parts.iter().flatten().for_each(|stay| starts[range(stay) + 1] += 1);
-        for range in 0..self.count {
+        for range in 0..self.len() {
             starts[range + 1] += starts[range];
         }
-        let mut stays = slabs.take(starts[self.count] as usize);
+        let mut stays = slabs.take(starts[self.len()] as usize);
         let mut next = starts.clone();
         for part in parts {
             for stay in part {
@@ -143,7 +159,7 @@ impl Ranges {
     fn sorted(&self, range: usize, slabs: &[Slab]) -> Vec<Stay> {
         let of_slab = |slab: &Slab| slab.starts[range] as usize..slab.starts[range + 1] as usize;
         let pieces = || slabs.iter().map(|slab| &slab.stays[of_slab(slab)]);
-        let (first, end) = (self.first[range], self.first[range + 1]);
+        let Range { start: first, end } = self.venues(range);
         let mut next = vec![0_u32; (end - first) as usize + 1];
         pieces().flatten().for_each(|stay| next[(stay.venue - first) as usize + 1] += 1);
         for venue in 0..next.len() - 1 {

@@ -1,4 +1,4 @@
-//! Pages of dense integers, decoded: Parquet's DELTA_BINARY_PACKED, the encoding of every column that tracing reads.
+//! Pages of dense integers, encoded and decoded: Parquet's DELTA_BINARY_PACKED, the encoding of every column that tracing reads.
 //!
 //! A trace looks up single pages by the thousand. A general reader spends several times the decoding on opening each;
 //! this one is a function from bytes to numbers.

@@ -264,10 +264,10 @@ impl VisitSource for DiskStore {
         Ok(stays)
     }
 
-    fn venue_ranges(&self, ranges: usize) -> Result<Vec<Range<u32>>> {
+    fn venue_ranges(&self, days: &[usize], ranges: usize) -> Result<Vec<Range<u32>>> {
         let mut samples = Vec::new();
-        for day in 0..self.days.len() {
-            samples.extend(self.copy(day, Order::Venue)?.starts.iter().map(|start| (start >> 32) as u32));
+        for day in days {
+            samples.extend(self.copy(*day, Order::Venue)?.starts.iter().map(|start| (start >> 32) as u32));
         }
         Ok(super::split_venues(samples, self.venues.ids.len() as u32, ranges))
     }

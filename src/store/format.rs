@@ -230,7 +230,7 @@ pub fn ids_to_bytes(ids: &IdColumn, name: &str, layout: Layout) -> Result<(Vec<u
         return Ok((to_bytes(&batch, front_coded.build())?, None));
     }
     let (bytes, metadata) = encode(&batch, dense(&[name], layout))?;
-    let starts: Vec<u64> = ids.tokens().into_iter().step_by(layout.page_rows).collect();
+    let starts: Vec<u64> = ids.tokens().step_by(layout.page_rows).collect();
     let bounds = vec![0; starts.len()];
     let pages = pages::index(&bytes, &metadata, layout.page_rows, 1, &starts, &bounds);
     Ok((bytes, Some(pages)))

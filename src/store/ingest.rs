@@ -7,6 +7,7 @@ mod budget;
 mod describe;
 mod first;
 mod folder;
+mod hold;
 mod join;
 mod keys;
 mod ranges;
@@ -19,7 +20,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use crate::config::{TableConfig, VisitRules};
 use crate::error::{Error, Result};
-use crate::ids::{IdColumn, IdTable};
+use crate::ids::IdColumn;
 use crate::records::rejects::FileBalance;
 use crate::records::venues::{self, VenueRow};
 use crate::records::{self, FileRows, StampedFile};
@@ -28,6 +29,7 @@ use crate::store::disk::DiskStore;
 use crate::store::format::{Layout, RejectRow};
 use crate::store::manifest::FedWith;
 use crate::store::memory::MemoryVisits;
+use crate::store::persons::Persons;
 use crate::store::publish::Lock;
 
 pub use budget::Budget;
@@ -90,31 +92,28 @@ struct NewFiles {
 /// # Errors
 /// Those of reading the files; `usage` if their visits need more memory than given.
 pub fn hold(feed: &Feed<'_>) -> Result<(MemoryVisits, Report)> {
-    let (added, days) = match feed.with {
+    match feed.with {
         FedWith::Scans => {
-            let (added, visits) = scans::hold(feed)?;
-            (added, Days::ByPerson(visits))
+            let (added, days) = scans::hold(feed)?;
+            let (persons, venues, report) = added.held();
+            Ok((MemoryVisits::new(persons, venues, days), report))
         }
         FedWith::Visits => {
-            let (added, visits) = visits::hold(feed)?;
-            (added, Days::ByVenue(visits))
+            let (added, visits) = hold::hold(feed)?;
+            let (persons, venues, report) = added.held();
+            Ok((MemoryVisits::together(persons, venues, visits), report))
         }
-    };
-    let Added { new_persons, venues, fed_files, fed_rejects, mut report, .. } = added;
-    report.files.extend(fed_files);
-    report.rejects.extend(fed_rejects);
-    let persons = IdTable::from_column(new_persons);
-    let visits = match days {
-        Days::ByPerson(days) => MemoryVisits::new(persons, venues, days),
-        Days::ByVenue(days) => MemoryVisits::by_venue(persons, venues, days),
-    };
-    Ok((visits, report))
+    }
 }
 
-/// Visits by day, each day in the order of one of the two copies.
-enum Days {
-    ByPerson(std::collections::BTreeMap<u32, crate::visits::Visits>),
-    ByVenue(std::collections::BTreeMap<u32, crate::visits::Visits>),
+impl Added {
+    /// The tables that held visits refer to, and the report with the feed's own files.
+    fn held(self) -> (Persons, Venues, Report) {
+        let Added { new_persons, venues, fed_files, fed_rejects, mut report, .. } = self;
+        report.files.extend(fed_files);
+        report.rejects.extend(fed_rejects);
+        (Persons::of_column(new_persons), venues, report)
+    }
 }
 
 /// A store after an ingest, still held: no other ingest can come between it and what is read from it.

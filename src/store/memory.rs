@@ -5,11 +5,10 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use crate::error::Result;
-use crate::ids::IdTable;
 use crate::store::column::Column;
 use crate::store::persons::Persons;
-use crate::store::{DayExtent, Keys, Stay, Times, Venues, VisitSource, sort_by_venue};
-use crate::time::Second;
+use crate::store::{DayExtent, Keys, Stay, Times, Venues, VisitSource};
+use crate::time::{Second, utc_day};
 use crate::visits::Visits;
 
 /// Visits made from files and kept until the process ends, in the order of venues only: persons are not looked up in
@@ -18,31 +17,29 @@ pub struct MemoryVisits {
     persons: Persons,
     venues: Venues,
     days: Vec<DayExtent>,
+    arrival_days: usize,
     by_venue: Vec<Visits>,
 }
 
 impl MemoryVisits {
     /// Visits by day, each day sorted by person, with the tables their keys refer to.
-    pub fn new(persons: IdTable, venues: Venues, visits: impl IntoIterator<Item = (u32, Visits)>) -> Self {
-        let by_person: Vec<(u32, Visits)> = visits.into_iter().collect();
-        let by_venue = by_person.into_par_iter().map(|(day, visits)| (day, sort_by_venue(visits)));
-        MemoryVisits::by_venue(persons, venues, by_venue.collect::<Vec<_>>())
+    pub fn new(persons: Persons, venues: Venues, visits: impl IntoIterator<Item = (u32, Visits)>) -> Self {
+        let by_person: Vec<(u32, Visits)> = visits.into_iter().filter(|(_, v)| !v.is_empty()).collect();
+        let days = by_person.iter().filter_map(|(day, visits)| DayExtent::of(*day, visits)).collect();
+        let by_venue: Vec<Visits> =
+            by_person.into_par_iter().map(|(_, visits)| visits.sorted_by_venue()).collect();
+        MemoryVisits { persons, venues, arrival_days: by_venue.len(), days, by_venue }
     }
 
-    /// Visits by day, each day sorted by venue, arrival, person, with the tables their keys refer to.
-    pub fn by_venue(
-        persons: IdTable,
-        venues: Venues,
-        visits: impl IntoIterator<Item = (u32, Visits)>,
-    ) -> Self {
-        let (mut days, mut by_venue) = (Vec::new(), Vec::new());
-        for (day, visits) in visits {
-            if let Some(extent) = DayExtent::of(day, &visits) {
-                days.push(extent);
-                by_venue.push(visits);
-            }
-        }
-        MemoryVisits { persons: Persons::held(persons), venues, days, by_venue }
+    /// Visits of any days together, sorted by venue, arrival, person, with the tables their keys refer to.
+    pub fn together(persons: Persons, venues: Venues, visits: Visits) -> Self {
+        let last = visits.arrived.iter().max().map_or(0, |at| utc_day(*at));
+        let days: Vec<DayExtent> = DayExtent::of(last, &visits).into_iter().collect();
+        let first = days.first().map_or(0, |extent| utc_day(extent.arrived_min));
+        let mut met = vec![false; (last - first) as usize + 1];
+        visits.arrived.iter().for_each(|at| met[(utc_day(*at) - first) as usize] = true);
+        let arrival_days = met.into_iter().filter(|met| *met).count();
+        MemoryVisits { persons, venues, days, arrival_days, by_venue: vec![visits] }
     }
 
     /// Every visit of `days()[day]` with all that is known of it, sorted by venue, arrival, person.
@@ -60,6 +57,9 @@ impl VisitSource for MemoryVisits {
     }
     fn days(&self) -> &[DayExtent] {
         &self.days
+    }
+    fn arrival_days(&self) -> usize {
+        self.arrival_days
     }
     fn rows_at(&self, day: usize, venues: Range<u32>) -> Result<Range<usize>> {
         let at = |venue: u32| self.by_venue[day].venue.partition_point(|v| *v < venue);
@@ -96,11 +96,12 @@ impl VisitSource for MemoryVisits {
         stays.sort_unstable_by_key(|stay| (stay.person, stay.arrived, stay.venue));
         Ok(stays)
     }
-    fn venue_ranges(&self, ranges: usize) -> Result<Vec<Range<u32>>> {
+    fn venue_ranges(&self, days: &[usize], ranges: usize) -> Result<Vec<Range<u32>>> {
         // Every so many rows of each day, the venue there.
-        let rows: usize = self.by_venue.iter().map(Visits::len).sum();
+        let visits = || days.iter().map(|day| &self.by_venue[*day]);
+        let rows: usize = visits().map(Visits::len).sum();
         let step = (rows / (16 * ranges.max(1))).max(1);
-        let samples = self.by_venue.iter().flat_map(|v| v.venue.iter().step_by(step)).copied().collect();
+        let samples = visits().flat_map(|v| v.venue.iter().step_by(step)).copied().collect();
         Ok(super::split_venues(samples, self.venues.ids.len() as u32, ranges))
     }
 }

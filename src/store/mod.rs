@@ -50,8 +50,12 @@ pub trait VisitSource: Sync {
     fn persons(&self) -> &Persons;
     /// Venues by key.
     fn venues(&self) -> &Venues;
-    /// The days that hold visits, in order.
+    /// The days that hold visits, in order; visits that are held together count as one.
     fn days(&self) -> &[DayExtent];
+    /// On how many UTC days visits arrived.
+    fn arrival_days(&self) -> usize {
+        self.days().len()
+    }
 
     /// Rows of `days()[day]` among which are all visits to these venues. Nothing is read.
     ///
@@ -70,8 +74,8 @@ pub trait VisitSource: Sync {
     /// The visits of `persons`, sorted, on `days()[day]`, in the order of person and arrival.
     fn of_persons(&self, day: usize, persons: &[u32]) -> Result<Vec<Stay>>;
 
-    /// At least so many ranges of venues, all together and in order, with about as many visits each.
-    fn venue_ranges(&self, ranges: usize) -> Result<Vec<Range<u32>>>;
+    /// About so many ranges of venues, all together and in order, with about as many visits on those days each.
+    fn venue_ranges(&self, days: &[usize], ranges: usize) -> Result<Vec<Range<u32>>>;
 }
 
 /// Persons and venues of some visits.
@@ -128,7 +132,7 @@ pub fn stays_of(visits: &dyn VisitSource, day: usize) -> Result<Vec<Stay>> {
 /// When the visits of one day begin and end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DayExtent {
-    /// UTC day of arrival, from 1970-01-01.
+    /// UTC day of arrival, from 1970-01-01; the last, where the visits of several days are held together.
     pub day: u32,
     /// How many visits.
     pub visits: u64,
@@ -214,9 +218,4 @@ fn split_venues(mut samples: Vec<u32>, venues: u32, ranges: usize) -> Vec<Range<
     }
     let ends: Vec<u32> = starts.iter().skip(1).copied().chain([venues]).collect();
     starts.into_iter().zip(ends).map(|(start, end)| start..end).filter(|range| !range.is_empty()).collect()
-}
-
-/// `visits` in the order of the by-venue copy.
-pub fn sort_by_venue(visits: Visits) -> Visits {
-    visits.sorted_by_venue()
 }

@@ -10,7 +10,7 @@ use arrow::array::ArrayRef;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::ids::{Id, IdColumn, IdTable, IdType, NO_KEY, convert};
+use crate::ids::{self, Id, IdColumn, IdTable, IdType, NO_KEY, SIGN, convert};
 use crate::store::format;
 use crate::store::manifest::DataFile;
 use crate::store::pages::PagedFile;
@@ -26,6 +26,8 @@ pub struct Persons {
 enum Known {
     /// All of them in memory.
     Table(IdTable),
+    /// Integers, all of them in memory, in their order.
+    Sorted(IdColumn),
     /// In files, each sorted by id.
     Runs(Vec<Run>),
 }
@@ -37,15 +39,6 @@ struct Run {
     signed: bool,
 }
 
-/// A number that compares as the integer id does.
-pub fn token(id: Id<'_>) -> Option<u64> {
-    match id {
-        Id::Int(id) => Some(id as u64 ^ (1 << 63)),
-        Id::Uint(id) => Some(id),
-        Id::Text(_) => None,
-    }
-}
-
 /// Ids of at least this share of all are read in one pass over the runs.
 const ALL_AT_ONCE: usize = 64;
 
@@ -54,6 +47,15 @@ impl Persons {
     pub fn held(ids: IdTable) -> Persons {
         let more = IdTable::new(ids.ids().kind());
         Persons { known: Arc::new(Known::Table(ids)), more }
+    }
+
+    /// Distinct ids that are all in memory. Integers in their order are found by bisection, for which nothing is built.
+    pub fn of_column(ids: IdColumn) -> Persons {
+        if ids.kind() == IdType::Text || !ids.is_sorted() {
+            return Persons::held(IdTable::from_column(ids));
+        }
+        let more = IdTable::new(ids.kind());
+        Persons { known: Arc::new(Known::Sorted(ids)), more }
     }
 
     /// The ids of a store. Text ids are read into memory.
@@ -103,6 +105,7 @@ impl Persons {
     pub fn with_visits(&self) -> usize {
         match &*self.known {
             Known::Table(ids) => ids.len(),
+            Known::Sorted(ids) => ids.len(),
             Known::Runs(runs) => runs.iter().map(|run| run.file.rows).sum(),
         }
     }
@@ -121,6 +124,7 @@ impl Persons {
     pub fn in_key_order(&self) -> bool {
         match &*self.known {
             Known::Table(ids) => ids.is_sorted(),
+            Known::Sorted(_) => true,
             Known::Runs(runs) => runs.len() <= 1,
         }
     }
@@ -134,7 +138,8 @@ impl Persons {
         let Some(id) = convert(id, self.kind(), &mut buffer) else { return Ok(None) };
         let known = match &*self.known {
             Known::Table(ids) => ids.key(id),
-            Known::Runs(runs) => find(runs, token(id).expect("runs hold integers"))?,
+            Known::Sorted(ids) => ids.row_of(id),
+            Known::Runs(runs) => find(runs, ids::token(id).expect("runs hold integers"))?,
         };
         Ok(known.or_else(|| Some(self.with_visits() as u32 + self.more.key(id)?)))
     }
@@ -172,18 +177,20 @@ impl Persons {
     /// As for [`Persons::key`].
     pub fn ids(&self, keys: &[u32]) -> Result<IdColumn> {
         let known = self.with_visits() as u32;
-        let runs = match &*self.known {
-            Known::Runs(runs) => runs,
-            Known::Table(ids) => {
-                let mut column = IdColumn::new(self.kind());
-                for key in keys {
-                    column.push(match key.checked_sub(known) {
-                        None => ids.ids().get(*key as usize),
-                        Some(more) => self.more.ids().get(more as usize),
-                    });
-                }
-                return Ok(column);
+        let in_memory = |ids: &IdColumn| {
+            let mut column = IdColumn::new(self.kind());
+            for key in keys {
+                column.push(match key.checked_sub(known) {
+                    None => ids.get(*key as usize),
+                    Some(more) => self.more.ids().get(more as usize),
+                });
             }
+            column
+        };
+        let runs = match &*self.known {
+            Known::Table(ids) => return Ok(in_memory(ids.ids())),
+            Known::Sorted(ids) => return Ok(in_memory(ids)),
+            Known::Runs(runs) => runs,
         };
         if keys.is_sorted() {
             return self.ids_in_order(runs, keys);
@@ -287,7 +294,7 @@ impl Run {
         let from = out.len();
         self.file.locate(pages.clone())?.read(0, pages, out)?;
         if self.signed {
-            out[from..].iter_mut().for_each(|bits| *bits ^= 1 << 63);
+            out[from..].iter_mut().for_each(|bits| *bits ^= SIGN);
         }
         Ok(())
     }

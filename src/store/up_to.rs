@@ -28,7 +28,7 @@ impl<'a> UpTo<'a> {
             if day.arrived_min >= end {
                 break;
             }
-            // Only the day that holds the instant can have visits on both sides of it.
+            // No visit of a day before that of the instant can have arrived after it.
             let whole = crate::time::utc_day(end) > day.day || end == FOREVER;
             days.push(if whole { *day } else { before(inner, at, end)? });
         }
@@ -88,7 +88,7 @@ impl VisitSource for UpTo<'_> {
         stays.retain(|stay| stay.arrived < self.end);
         Ok(stays)
     }
-    fn venue_ranges(&self, ranges: usize) -> Result<Vec<Range<u32>>> {
-        self.inner.venue_ranges(ranges)
+    fn venue_ranges(&self, days: &[usize], ranges: usize) -> Result<Vec<Range<u32>>> {
+        self.inner.venue_ranges(days, ranges)
     }
 }

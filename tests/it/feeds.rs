@@ -20,7 +20,7 @@ use ringtrace::store::ingest::{Budget, Feed, Report};
 use ringtrace::store::manifest::{DataFile, FedWith};
 use ringtrace::store::memory::MemoryVisits;
 use ringtrace::store::publish::read_content;
-use ringtrace::store::{DayExtent, Stay, VisitSource, sort_by_venue, stays_of};
+use ringtrace::store::{DayExtent, Stay, VisitSource, stays_of};
 use ringtrace::visits::{EndSource, Scan, StayRules, Visits};
 
 use crate::brute::AllPairsRunner;
@@ -317,13 +317,15 @@ pub fn told_stored(folder: &Path, store: &DiskStore) -> BTreeMap<u32, Vec<ToldVi
     told(store, |day| {
         let files = &store.manifest().days[&store.days()[day].day];
         let by_venue = read(&files.by_venue);
-        assert_eq!(by_venue, sort_by_venue(read(&files.by_person)), "two orders of one day");
+        assert_eq!(by_venue, read(&files.by_person).sorted_by_venue(), "two orders of one day");
+        let of_day = |arrived: &u32| arrived / 86_400 == store.days()[day].day;
+        assert!(by_venue.arrived.iter().all(of_day), "on the day of arrival");
         by_venue
     })
 }
 
-/// Checks that what tracing reads are `visits`, in their orders, on the day of arrival, and that each day's extent is
-/// right.
+/// Checks that what tracing reads are `visits`, in their orders, and that each day's extent is right. Visits held
+/// together may be of several days, which then show as one.
 fn told(source: &dyn VisitSource, visits: impl Fn(usize) -> Visits) -> BTreeMap<u32, Vec<ToldVisit>> {
     let everyone: Vec<u32> = (0..source.persons().with_visits() as u32).collect();
     let persons = source.persons().ids(&everyone).unwrap();
@@ -343,18 +345,25 @@ fn told(source: &dyn VisitSource, visits: impl Fn(usize) -> Visits) -> BTreeMap<
         let order: Vec<_> = stays.iter().map(|v| (v.person, v.arrived, v.venue)).collect();
         assert!(order.is_sorted_by(|a, b| a < b), "nobody arrives twice");
         assert_eq!(*extent, DayExtent::of(extent.day, &visits).unwrap());
-        assert!(visits.iter().all(|v| v.arrived / 86_400 == extent.day), "on the day of arrival");
-        let told = visits.iter().map(|v| {
+        assert_eq!(
+            visits.arrived.iter().max().map(|at| at / 86_400),
+            Some(extent.day),
+            "on the day of arrival"
+        );
+        let told = |v: ringtrace::visits::Visit| {
             let venue = source.venues().ids.ids().get(v.venue as usize).to_string();
             let person = persons.get(v.person as usize).to_string();
-            (person, venue, v.arrived, v.left, v.seen_until, v.end_source)
-        });
-        let mut told: Vec<ToldVisit> = told.collect();
-        told.sort();
-        (extent.day, told)
+            (v.arrived / 86_400, (person, venue, v.arrived, v.left, v.seen_until, v.end_source))
+        };
+        visits.iter().map(told).collect::<Vec<_>>()
     };
     assert!(source.days().is_sorted_by(|a, b| a.day < b.day), "days in order");
-    source.days().iter().enumerate().map(tell).collect()
+    let mut days: BTreeMap<u32, Vec<ToldVisit>> = BTreeMap::new();
+    for (day, visit) in source.days().iter().enumerate().flat_map(tell) {
+        days.entry(day).or_default().push(visit);
+    }
+    days.values_mut().for_each(|told| told.sort());
+    days
 }
 
 /// The rings of the town's cases, told in ids, in the order of the result: a line a contact, a line an edge. Checks on
@@ -379,7 +388,7 @@ pub fn told_rings(source: &dyn VisitSource, town: &Town) -> Vec<String> {
         expand(source, &seeds, plan, &mut traced).unwrap();
         traced
     };
-    let traced = trace(&LocalRunner::default());
+    let traced = trace(&LocalRunner::BY_COST);
     for find in [Find::LookUp, Find::Scan] {
         let runner = LocalRunner { find, range_visits: 3, collected_max: 3 };
         assert_eq!(trace(&runner), traced, "{find:?}: {town:#?}");

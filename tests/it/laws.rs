@@ -119,6 +119,26 @@ fn the_cut_into_files_does_not_matter() {
 }
 
 #[test]
+fn what_is_held_is_what_is_stored() {
+    for_seeds("what_is_held_is_what_is_stored", 200, |_, random| {
+        let town = any_town(random);
+        // Some rows come twice, so that it shows for which of the files they count.
+        let mut rows = town.all_rows(random);
+        let again: Vec<Row> = rows.iter().filter(|_| random.chance(25)).cloned().collect();
+        rows.extend(again);
+        let parts = random.deal(&rows, 3);
+        let (base, store) = (folder(), folder());
+        let files = [("z", &parts[0][..]), ("a", &parts[1]), ("m", &parts[2])];
+        let (told, report) = held(&town, base.path(), &files);
+        let (table, venues) = (town.deliver(base.path(), &files), town.deliver_venues(base.path(), "venues"));
+        let ingested = ingest(store.path(), &town.feed(&table, &venues)).unwrap().report;
+        assert_eq!(told, stored(store.path(), &town), "{town:#?}");
+        assert_eq!(report.files, ingested.files, "{town:#?}");
+        assert_eq!(report.rejects, ingested.rejects, "{town:#?}");
+    });
+}
+
+#[test]
 fn csv_and_parquet_say_the_same() {
     for_seeds("csv_and_parquet_say_the_same", 200, |_, random| {
         let mut town = any_town(random);

@@ -207,9 +207,10 @@ fn check_pages(random: &mut Random, mut world: World) {
         assert_eq!(ringtrace::store::stays_of(&store, day).unwrap(), all, "{layout:?} {world:#?}");
         (0..4).for_each(|_| check_finding(random, &store, day, &all, world.tick));
     }
+    let days: Vec<usize> = (0..store.days().len()).collect();
     for visits in [&memory as &dyn VisitSource, &store] {
         for ranges in [1, 2, 5, 1_000] {
-            let found = visits.venue_ranges(ranges).unwrap();
+            let found = visits.venue_ranges(&days, ranges).unwrap();
             let (first, last) = (found.first().map(|r| r.start), found.last().map(|r| r.end));
             let touch = found.windows(2).all(|pair| pair[0].end == pair[1].start);
             let some = !world.visits.is_empty();

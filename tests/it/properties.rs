@@ -27,7 +27,7 @@ fn trace(world: &World, runner: &dyn Runner) -> Traced {
 /// Compares every column of a trace with the definition; returns the rows.
 fn check_rings(world: &World) -> Vec<brute::Row> {
     let (rows, edges) = brute::rings(world);
-    assert_eq!(trace(world, &LocalRunner::default()), brute::traced(&rows, &edges, true), "{world:#?}");
+    assert_eq!(trace(world, &LocalRunner::BY_COST), brute::traced(&rows, &edges, true), "{world:#?}");
     rows
 }
 
@@ -95,7 +95,7 @@ fn runners_agree_on_whole_traces() {
         let shape = random.pick(&[Shape::Joined, Shape::Cumulative]);
         let world = worlds::world(random, shape);
         let all_pairs = trace(&world, &AllPairsRunner { tick: world.tick });
-        assert_eq!(trace(&world, &LocalRunner::default()), all_pairs, "{world:#?}");
+        assert_eq!(trace(&world, &LocalRunner::BY_COST), all_pairs, "{world:#?}");
     });
 }
 

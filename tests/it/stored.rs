@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use ringtrace::ids::{IdColumn, IdType};
+use ringtrace::store::DayExtent;
 use ringtrace::store::copies::CopyFile;
 use ringtrace::store::disk::DiskStore;
 use ringtrace::store::format::{self, Layout, Order};
 use ringtrace::store::manifest::{DataFile, DayFiles, FedWith, Manifest};
 use ringtrace::store::pages::index_path;
-use ringtrace::store::{DayExtent, sort_by_venue};
 use ringtrace::visits::Visits;
 
 use crate::random::Random;
@@ -72,7 +72,7 @@ pub fn publish(world: &World, folder: &Path, ends: &[usize], layout: Layout) -> 
             arrived_min: extent.map(|extent| extent.arrived_min),
             left_max: extent.map(|extent| extent.left_max),
             by_person: extent.map(|_| copy("by_person", &visits, Order::Person)),
-            by_venue: extent.map(|_| copy("by_venue", &sort_by_venue(visits.clone()), Order::Venue)),
+            by_venue: extent.map(|_| copy("by_venue", &visits.clone().sorted_by_venue(), Order::Venue)),
             scans: None,
         };
         manifest.days.insert(day, files);

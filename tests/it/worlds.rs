@@ -312,7 +312,7 @@ impl World {
     /// What a store of this world would answer.
     pub fn source(&self) -> MemoryVisits {
         let persons = table(self.kind, &self.persons[..self.with_visits]);
-        MemoryVisits::new(persons, self.known_venues(), self.days())
+        MemoryVisits::new(Persons::held(persons), self.known_venues(), self.days())
     }
 
     /// Persons as a trace of those visits knows them: its own first, then those of the case list.

@@ -36,9 +36,9 @@ const ENCODING: u64 = 64;
 const GROUP_ROWS: u64 = (Layout::LOOKED_UP.page_rows * Layout::LOOKED_UP.group_pages) as u64;
 /// Bytes a row that is kept from its first reading on, where days and persons are not known yet: most rows could be of
 /// one day, each of another person.
-const KEPT: u64 = 42;
-/// Bytes a row that stays in memory.
-const STAYING: u64 = 64;
+const KEPT: u64 = 46;
+/// Bytes a row that stays in memory: on its way to its venue and there, 16 each, and its person, who may have no other.
+const STAYING: u64 = 48;
 /// Bytes a row of scans, for which everything is held at once.
 const SCANS: u64 = 130;
 /// Bytes a person, known or new.

@@ -20,21 +20,19 @@ pub struct Remember {
     /// The rows themselves.
     pub rows: bool,
     /// The distinct tokens of persons.
-    pub tokens: bool,
+    pub persons: bool,
 }
 
-/// What the first reading showed.
+/// What the first reading showed. Ids are told by the number of their table: persons, venues.
 pub struct Seen<T> {
     /// Where the rows of each file went, before merging.
     pub files: Vec<SeenFile>,
     /// By piece.
     pub pieces: Vec<SeenPiece<T>>,
-    /// Ids of persons that were read as text.
-    pub texts: Collected,
-    /// Ids of venues.
-    pub venues: Collected,
-    /// Distinct tokens of signed and of unsigned ids of persons, if they were to be remembered.
-    pub tokens: [Distinct; 2],
+    /// Ids that were read as text.
+    pub texts: [Texts; 2],
+    /// Distinct tokens of integer ids, signed and unsigned; those of persons only if they were to be remembered.
+    pub tokens: [[Distinct; 2]; 2],
     /// Accepted rows by UTC day.
     pub days: BTreeMap<u32, DayRows>,
 }
@@ -45,18 +43,16 @@ pub struct SeenFile {
     pub balance: FileBalance,
     /// Rejected rows, by row.
     pub rejects: Vec<Reject>,
-    /// The least and the greatest of its integer ids of persons, as tokens.
-    pub tokens: Option<(u64, u64)>,
+    /// The least and the greatest of its integer ids of each table, as tokens.
+    pub tokens: [Option<(u64, u64)>; 2],
 }
 
 /// What the first reading showed of a piece.
 pub struct SeenPiece<T> {
     /// Its rows, if they were to be remembered.
     pub chunks: Vec<T>,
-    /// By key in its table of venues, the key in [`Seen::venues`]; this and the next only with the rows.
-    pub venues: Vec<u32>,
-    /// By key in its table of texts of persons, the key in [`Seen::texts`].
-    pub texts: Vec<u32>,
+    /// By key in its table of texts, the key in [`Seen::texts`]; only with the rows.
+    pub texts: [Vec<u32>; 2],
     /// First and last UTC day of its accepted rows.
     pub days: Option<(u32, u32)>,
 }
@@ -85,23 +81,28 @@ impl DayRows {
 /// # Errors
 /// Those of reading the files.
 pub fn read<T: BulkRows>(bulk: &Bulk<'_>, remember: Remember) -> Result<Seen<T>> {
-    let (texts, venues, tokens) = (Collected::default(), Collected::default(), <[Distinct; 2]>::default());
+    let (texts, tokens) = (<[Texts; 2]>::default(), <[[Distinct; 2]; 2]>::default());
     let read_one = |piece: &crate::records::bulk::Piece| {
-        let person_type = bulk.id_type(piece.file, PERSONS);
-        let (mut chunks, mut days, mut extremes) = (Vec::new(), BTreeMap::new(), None);
-        let (mut used_venues, mut used_texts) = (Used::default(), Used::default());
+        let kinds = [PERSONS, VENUES].map(|table| bulk.id_type(piece.file, table));
+        let (mut chunks, mut days, mut extremes) = (Vec::new(), BTreeMap::new(), [None; 2]);
+        let mut used = <[Used; 2]>::default();
         let mut accepted = 0;
         let end = bulk.read(piece, |rows: T, ids| {
-            accepted += rows.persons().len() as u64;
-            used_venues.mark(rows.venues().iter().map(|key| *key as usize), ids[VENUES].len());
-            if person_type == IdType::Text {
-                used_texts.mark(rows.persons().iter().map(|key| *key as usize), ids[PERSONS].len());
-            } else {
-                let (least, most) = extremes.unwrap_or((u64::MAX, 0));
-                let least = rows.persons().iter().fold(least, |least, token| least.min(*token));
-                extremes = Some((least, rows.persons().iter().fold(most, |most, token| most.max(*token))));
-                if remember.tokens {
-                    tokens[usize::from(person_type == IdType::Uint)].add(rows.persons());
+            accepted += rows.ids()[PERSONS].len() as u64;
+            for table in [PERSONS, VENUES] {
+                let cells = rows.ids()[table];
+                if kinds[table] == IdType::Text {
+                    used[table].mark(cells, ids[table].len());
+                    continue;
+                }
+                let (least, most) = extremes[table].unwrap_or((u64::MAX, 0));
+                let least = cells.iter().fold(least, |least, token| least.min(*token));
+                extremes[table] = Some((least, cells.iter().fold(most, |most, token| most.max(*token))));
+                let distinct = &tokens[table][usize::from(kinds[table] == IdType::Uint)];
+                if table == VENUES {
+                    distinct.add(&without_repeats(cells));
+                } else if remember.persons {
+                    distinct.add(cells);
                 }
             }
             count_days(rows.spans(), &mut days);
@@ -110,26 +111,18 @@ pub fn read<T: BulkRows>(bulk: &Bulk<'_>, remember: Remember) -> Result<Seen<T>>
             }
             Ok(())
         })?;
-        let file = piece.file as u32;
-        let mut keys = [
-            venues.add(file, &end.ids[VENUES], &used_venues),
-            texts.add(file, &end.ids[PERSONS], &used_texts),
-        ];
-        if !remember.rows {
-            // A piece can name most venues there are: together they would take more than a group of days.
-            keys = Default::default();
-        }
-        let [venues, texts] = keys;
+        let keys =
+            [PERSONS, VENUES].map(|table| texts[table].add(piece.file as u32, &end.ids[table], &used[table]));
         let seen = SeenPiece {
             chunks,
-            venues,
-            texts,
+            // A piece can name most texts there are: together they would take more than a group of days.
+            texts: if remember.rows { keys } else { Default::default() },
             days: days.keys().next().copied().zip(days.keys().next_back().copied()),
         };
         Ok((seen, end.rows, accepted, end.rejects, extremes, days))
     };
     let read: Vec<_> = bulk.pieces.par_iter().map(read_one).collect::<Result<_>>()?;
-    let file = |file| SeenFile { balance: bulk.balance(file), rejects: Vec::new(), tokens: None };
+    let file = |file| SeenFile { balance: bulk.balance(file), rejects: Vec::new(), tokens: [None; 2] };
     let mut files: Vec<SeenFile> = (0..bulk.files()).map(file).collect();
     let (mut pieces, mut all_days) = (Vec::with_capacity(read.len()), BTreeMap::new());
     for (piece, (seen, rows, accepted, rejects, extremes, days)) in bulk.pieces.iter().zip(read) {
@@ -139,13 +132,15 @@ pub fn read<T: BulkRows>(bulk: &Bulk<'_>, remember: Remember) -> Result<Seen<T>>
         file.balance.rejected += rejects.len() as u64;
         // Pieces come in the order of rows, and so do their rejects.
         file.rejects.extend(rejects);
-        file.tokens = file.tokens.into_iter().chain(extremes).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+        for (tokens, extremes) in file.tokens.iter_mut().zip(extremes) {
+            *tokens = (*tokens).into_iter().chain(extremes).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+        }
         for (day, more) in days {
             all_days.entry(day).and_modify(|rows: &mut DayRows| rows.add(more)).or_insert(more);
         }
         pieces.push(seen);
     }
-    Ok(Seen { files, pieces, texts, venues, tokens, days: all_days })
+    Ok(Seen { files, pieces, texts, tokens, days: all_days })
 }
 
 fn count_days((from, until): (&[Second], &[Second]), days: &mut BTreeMap<u32, DayRows>) {
@@ -167,41 +162,60 @@ fn count_days((from, until): (&[Second], &[Second]), days: &mut BTreeMap<u32, Da
     (first..).zip(counted).filter(|(_, rows)| rows.rows > 0).for_each(|(day, rows)| add(day, rows));
 }
 
+/// The tokens without most of those that came before: busy venues come again and again.
+fn without_repeats(tokens: &[u64]) -> Vec<u64> {
+    const RECENT: usize = 1 << 14;
+    let Some(first) = tokens.first() else { return Vec::new() };
+    // A token is looked for in one place only, so filling all with the first, which is kept, hides no other.
+    let mut recent = vec![*first; RECENT];
+    let mut kept = vec![*first];
+    for token in tokens {
+        // Multiplying by 2^64 over the golden ratio scatters tokens that follow each other (Knuth, 6.4).
+        let place = token.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - RECENT.trailing_zeros());
+        let last = &mut recent[place as usize];
+        if *last != *token {
+            *last = *token;
+            kept.push(*token);
+        }
+    }
+    kept
+}
+
 /// Which keys accepted rows have: the ids of rejected rows must decide nothing.
 #[derive(Default)]
 struct Used(Vec<bool>);
 
 impl Used {
-    fn mark(&mut self, keys: impl Iterator<Item = usize>, known: usize) {
+    fn mark(&mut self, keys: &[u64], known: usize) {
         self.0.resize(known, false);
-        keys.for_each(|key| self.0[key] = true);
+        keys.iter().for_each(|key| self.0[*key as usize] = true);
     }
 }
 
-/// The distinct ids of accepted rows, each in the type in which it was read.
+/// The distinct texts of accepted rows.
 #[derive(Default)]
-pub struct Collected {
-    tables: [Mutex<Option<CollectedIds>>; 3],
+pub struct Texts {
+    collected: Mutex<Option<CollectedTexts>>,
 }
 
-/// Ids of one type, keyed in no particular order.
-pub struct CollectedIds {
+/// Texts, keyed in no particular order.
+pub struct CollectedTexts {
     /// The ids.
     pub ids: IdTable,
     /// By key, the first of the files that hold it.
     pub files: Vec<u32>,
 }
 
-impl Collected {
+impl Texts {
     /// The key here of each key of a piece's table; [`NO_KEY`] for ids that no accepted row has.
     fn add(&self, file: u32, ids: &IdTable, used: &Used) -> Vec<u32> {
         let mut keys = vec![NO_KEY; ids.len()];
         if !used.0.contains(&true) {
             return keys;
         }
-        let mut table = lock(&self.tables[ids.ids().kind() as usize]);
-        let new = || CollectedIds { ids: IdTable::new(ids.ids().kind()), files: Vec::new() };
-        let CollectedIds { ids: all, files } = table.get_or_insert_with(new);
+        let mut collected = lock(&self.collected);
+        let new = || CollectedTexts { ids: IdTable::new(IdType::Text), files: Vec::new() };
+        let CollectedTexts { ids: all, files } = collected.get_or_insert_with(new);
         for (row, key) in keys.iter_mut().enumerate().filter(|(row, _)| used.0.get(*row) == Some(&true)) {
             *key = all.key_or_insert(ids.ids().get(row));
             if files.len() < all.len() {
@@ -213,9 +227,9 @@ impl Collected {
         keys
     }
 
-    /// What was collected, by type: signed, unsigned, text.
-    pub fn into_tables(self) -> [Option<CollectedIds>; 3] {
-        self.tables.map(|table| table.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()))
+    /// What was collected; `None` if there were no texts.
+    pub fn into_collected(self) -> Option<CollectedTexts> {
+        self.collected.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 

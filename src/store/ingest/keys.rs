@@ -1,18 +1,21 @@
 //! Ids to keys: known ids keep theirs, new ones get the next in the order of the ids' own type, so that keys do not
 //! depend on the order in which rows or files came.
 
+use std::collections::HashMap;
 use std::ops::Range;
+
+use foldhash::fast::FixedState;
 
 use crate::error::{Error, Result};
 use crate::ids::{self, Id, IdColumn, IdTable, IdType, KEYS_MAX, NO_KEY, SIGN};
 use crate::records::FileRows;
 use crate::records::bulk::Bulk;
-use crate::records::scans::PERSONS;
+use crate::records::scans::{PERSONS, VENUES};
 use crate::records::venues::{VenueFacts, VenueRow};
 use crate::store::Venues;
 use crate::store::ingest::Report;
 use crate::store::ingest::describe::describe;
-use crate::store::ingest::first::{Collected, CollectedIds, SeenFile, fit_both_types};
+use crate::store::ingest::first::{CollectedTexts, SeenFile, Texts, fit_both_types};
 use crate::store::ingest::ranges::{Distinct, union};
 
 /// The persons of a store and of what is added to it.
@@ -61,18 +64,19 @@ impl<'a> Persons<'a> {
         known: Option<&'a IdColumn>,
         bulk: &Bulk<'_>,
         files: &[SeenFile],
-        texts: Collected,
+        texts: Texts,
     ) -> Result<Persons<'a>> {
         let known = known.filter(|ids| !ids.is_empty());
         let with_rows = (0..files.len()).filter(|file| files[*file].balance.accepted > 0);
         let kinds = with_rows.clone().map(|file| bulk.id_type(file, PERSONS));
         let kind = known.map(IdColumn::kind).or_else(|| common_type(kinds)).unwrap_or(IdType::Text);
-        let [_, _, texts] = texts.into_tables();
+        let texts = texts.into_collected();
         let name = |file: usize| files[file].balance.file.clone();
         let mut foreign: Vec<usize> = Vec::new();
         for file in with_rows {
             let own = bulk.id_type(file, PERSONS);
-            let fits = own == kind || files[file].tokens.is_none_or(|tokens| fit_both_types(tokens, own));
+            let fits =
+                own == kind || files[file].tokens[PERSONS].is_none_or(|tokens| fit_both_types(tokens, own));
             foreign.extend((!fits).then_some(file));
         }
         let mut persons = Persons {
@@ -89,7 +93,7 @@ impl<'a> Persons<'a> {
             let token = |key: Option<u32>| u64::from(key.expect("a text is a text"));
             persons.of_texts = keys.into_iter().flatten().map(token).collect();
             persons.texts = Some(all);
-        } else if let Some(CollectedIds { ids, files }) = texts {
+        } else if let Some(CollectedTexts { ids, files }) = texts {
             let mut buffer = String::new();
             for (row, file) in files.iter().enumerate() {
                 match ids::convert(ids.ids().get(row), kind, &mut buffer).and_then(ids::token) {
@@ -287,9 +291,68 @@ fn ascending_runs(ids: &IdColumn) -> Vec<Range<usize>> {
 pub struct VenueKeys {
     /// All venues.
     pub venues: Venues,
-    /// Keys by type in which ids were read (signed, unsigned, text) and key among those collected.
-    of_collected: [Vec<u32>; 3],
-    collected: [Option<CollectedIds>; 3],
+    /// Keys of the integer ids that were read, signed and unsigned.
+    of_tokens: [KeyOf; 2],
+    /// The texts that were read, and the key of each.
+    texts: Option<IdTable>,
+    of_texts: Vec<u32>,
+}
+
+/// Keys of integer ids by token.
+enum KeyOf {
+    /// Of ids close to each other: a key a token from the least on.
+    Near { least: u64, keys: Vec<u32> },
+    /// Of ids far apart.
+    Far(HashMap<u64, u32, FixedState>),
+}
+
+/// The places of ids close to each other are at most so many times the ids: the memory that hashing would take.
+const NEAR: u64 = 4;
+
+impl KeyOf {
+    /// Of sorted tokens.
+    fn new(tokens: &[u64], keys: &[Option<u32>]) -> KeyOf {
+        let pairs = tokens.iter().zip(keys).map(|(token, key)| (*token, key.unwrap_or(NO_KEY)));
+        let (least, most) = (tokens.first().copied().unwrap_or(0), tokens.last().copied().unwrap_or(0));
+        if (most - least) / NEAR > tokens.len() as u64 {
+            return KeyOf::Far(pairs.collect());
+        }
+        let mut keys = vec![NO_KEY; (most - least) as usize + 1];
+        pairs.for_each(|(token, key)| keys[(token - least) as usize] = key);
+        KeyOf::Near { least, keys }
+    }
+
+    #[inline]
+    fn of(&self, token: u64) -> u32 {
+        let key = match self {
+            KeyOf::Near { least, keys } => keys.get(token.wrapping_sub(*least) as usize),
+            KeyOf::Far(keys) => keys.get(&token),
+        };
+        key.copied().unwrap_or(NO_KEY)
+    }
+}
+
+/// How the cells of a file's venue column become keys.
+pub enum ToKeys<'a> {
+    /// By token.
+    Tokens(&'a VenueKeys, IdType),
+    /// By key in the piece's table of texts.
+    Texts(&'a [u32]),
+}
+
+impl ToKeys<'_> {
+    /// The keys of cells; [`NO_KEY`] for venues that were not read before.
+    pub fn of(&self, cells: &[u64]) -> Vec<u32> {
+        match self {
+            ToKeys::Tokens(keys, kind) => {
+                let keys = &keys.of_tokens[usize::from(*kind == IdType::Uint)];
+                cells.iter().map(|cell| keys.of(*cell)).collect()
+            }
+            ToKeys::Texts(keys) => {
+                cells.iter().map(|cell| keys.get(*cell as usize).copied().unwrap_or(NO_KEY)).collect()
+            }
+        }
+    }
 }
 
 impl VenueKeys {
@@ -299,59 +362,67 @@ impl VenueKeys {
     /// `input` for a file with ids that are none of the store's type.
     pub fn new(
         known: Option<&Venues>,
+        bulk: &Bulk<'_>,
         files: &[SeenFile],
-        collected: Collected,
+        (texts, tokens): (Texts, [Distinct; 2]),
         venue_files: Vec<FileRows<Vec<VenueRow>>>,
         report: &mut Report,
     ) -> Result<VenueKeys> {
-        let collected = collected.into_tables();
+        let with_rows = || (0..files.len()).filter(|file| files[*file].balance.accepted > 0);
         let described = || venue_files.iter().map(|file| &file.ids[0]);
         // The first ids decide what type ids have; a delivery without rows decides nothing. Venues go by the visits,
         // where the ids of a described venue can be text only because its table came as CSV.
         let mut venues = known.filter(|venues| !venues.ids.is_empty()).cloned().unwrap_or_else(|| {
-            let kinds = collected.iter().flatten().map(|collected| collected.ids.ids().kind());
+            let kinds = with_rows().map(|file| bulk.id_type(file, VENUES));
             let kind = common_type(kinds).or_else(|| type_of_tables(described()));
             Venues::new(kind.unwrap_or(IdType::Text))
         });
-        let mut tables: Vec<&IdTable> = collected.iter().flatten().map(|collected| &collected.ids).collect();
-        let read = tables.len();
+        let kind = venues.ids.ids().kind();
+        let tokens = tokens.map(Distinct::into_sorted);
+        let [signed, unsigned] = [IdType::Int, IdType::Uint].map(|kind| {
+            let mut ids = IdColumn::new(kind);
+            ids.extend_tokens(&tokens[usize::from(kind == IdType::Uint)]);
+            IdTable::from_column(ids)
+        });
+        let texts = texts.into_collected();
+        let no_texts = IdTable::new(IdType::Text);
+        let mut tables = vec![&signed, &unsigned, texts.as_ref().map_or(&no_texts, |texts| &texts.ids)];
         tables.extend(described());
         let mut keys = venues.ids.absorb(&tables);
-        let described_keys = keys.split_off(read);
+        let described_keys = keys.split_off(3);
         venues.parent.resize(venues.ids.len(), NO_KEY);
         venues.facts.resize(venues.ids.len(), VenueFacts::default());
         describe(&mut venues, venue_files, &described_keys, report);
 
-        let mut of_collected: [Vec<u32>; 3] = Default::default();
-        let mut foreign: Option<u32> = None;
-        for (collected, keys) in collected.iter().flatten().zip(keys) {
-            let missing = keys.iter().zip(&collected.files).filter(|(key, _)| key.is_none());
-            foreign = missing.map(|(_, file)| *file).chain(foreign).min();
-            let kind = collected.ids.ids().kind();
-            of_collected[kind as usize] = keys.into_iter().map(|key| key.unwrap_or(NO_KEY)).collect();
-        }
-        if let Some(file) = foreign {
-            let name = files[file as usize].balance.file.clone();
-            return Err(foreign_ids(name, "venue_id", venues.ids.ids().kind()));
-        }
-        Ok(VenueKeys { venues, of_collected, collected })
-    }
-
-    /// The keys of a piece's venues, by key in the piece; `collected` are their keys among those collected, and `kind`
-    /// the type in which they were read.
-    pub fn of_piece(&self, kind: IdType, collected: &[u32]) -> Vec<u32> {
-        let keys = &self.of_collected[kind as usize];
-        collected.iter().map(|key| keys.get(*key as usize).copied().unwrap_or(NO_KEY)).collect()
-    }
-
-    /// The keys of the venues of a table that is being read again, from key `from` on.
-    pub fn of_table(&self, ids: &IdTable, from: usize) -> Vec<u32> {
-        let kind = ids.ids().kind();
-        let key = |row: usize| {
-            let collected = self.collected[kind as usize].as_ref()?.ids.key(ids.ids().get(row))?;
-            self.of_collected[kind as usize].get(collected as usize).copied()
+        let is_foreign = |file: &usize| {
+            let own = bulk.id_type(*file, VENUES);
+            let comparable = own != kind && own != IdType::Text && kind != IdType::Text;
+            comparable && files[*file].tokens[VENUES].is_some_and(|tokens| !fit_both_types(tokens, own))
         };
-        (from..ids.len()).map(|row| key(row).unwrap_or(NO_KEY)).collect()
+        let foreign_text = texts.iter().flat_map(|texts| texts.files.iter().zip(&keys[2]));
+        let foreign_text = foreign_text.filter(|(_, key)| key.is_none()).map(|(file, _)| *file as usize);
+        if let Some(file) = with_rows().filter(is_foreign).chain(foreign_text).min() {
+            return Err(foreign_ids(files[file].balance.file.clone(), "venue_id", kind));
+        }
+        let of_tokens = [KeyOf::new(&tokens[0], &keys[0]), KeyOf::new(&tokens[1], &keys[1])];
+        let of_texts = keys[2].iter().map(|key| key.unwrap_or(NO_KEY)).collect();
+        Ok(VenueKeys { venues, of_tokens, texts: texts.map(|texts| texts.ids), of_texts })
+    }
+
+    /// How the cells of a file whose ids were read as `kind` become keys; `texts` are the keys of a piece's texts among
+    /// those collected.
+    pub fn keys_of<'t>(&'t self, kind: IdType, texts: &[u32], buffer: &'t mut Vec<u32>) -> ToKeys<'t> {
+        if kind != IdType::Text {
+            return ToKeys::Tokens(self, kind);
+        }
+        let key = |text: &u32| self.of_texts.get(*text as usize).copied().unwrap_or(NO_KEY);
+        *buffer = texts.iter().map(key).collect();
+        ToKeys::Texts(buffer)
+    }
+
+    /// The key of a text that has been collected.
+    pub fn key_of_text(&self, text: Id<'_>) -> Option<u32> {
+        self.of_texts.get(self.texts.as_ref()?.key(text)? as usize).copied()
     }
 }
 

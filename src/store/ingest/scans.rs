@@ -46,11 +46,13 @@ fn read(feed: &Feed<'_>, current: Option<&DiskStore>) -> Result<(Added, Changes)
     let bulk = Bulk::open::<ScanRows>(&unread, feed.table, as_text, feed.budget.piece_rows)?;
     let known_persons = known.map_or(0, IdColumn::len);
     Spare::new(feed.budget, bulk.rows, known_persons as u64).check_scans(bulk.rows)?;
-    let Seen { mut files, pieces, texts, venues, tokens, .. } =
-        first::read::<ScanRows>(&bulk, Remember { rows: true, tokens: true })?;
-    let mut persons = Persons::new(known, &bulk, &files, texts)?;
-    persons.add_read(tokens)?;
-    let venues = VenueKeys::new(current.map(DiskStore::venues), &files, venues, venue_files, &mut report)?;
+    let seen = first::read::<ScanRows>(&bulk, Remember { rows: true, persons: true })?;
+    let Seen { mut files, pieces, texts: [persons, venues], tokens: [person_tokens, venue_tokens], .. } =
+        seen;
+    let mut persons = Persons::new(known, &bulk, &files, persons)?;
+    persons.add_read(person_tokens)?;
+    let (known_venues, venues) = (current.map(DiskStore::venues), (venues, venue_tokens));
+    let venues = VenueKeys::new(known_venues, &bulk, &files, venues, venue_files, &mut report)?;
     let rows = keyed(&bulk, pieces, &persons, &venues);
 
     let rules = venues.venues.stay_rules(feed.rules);
@@ -94,15 +96,17 @@ fn keyed(
         None => token as u32,
     };
     let piece = |(piece, seen): (&Piece, SeenPiece<ScanRows>)| {
-        let mut buffer = Vec::new();
-        let tokens = persons.tokens_of(bulk.id_type(piece.file, PERSONS), &seen.texts, &mut buffer);
-        let venues = venues.of_piece(bulk.id_type(piece.file, VENUES), &seen.venues);
+        let (mut of_persons, mut of_venues) = (Vec::new(), Vec::new());
+        let [person_type, venue_type] = [PERSONS, VENUES].map(|table| bulk.id_type(piece.file, table));
+        let tokens = persons.tokens_of(person_type, &seen.texts[PERSONS], &mut of_persons);
+        let venues = venues.keys_of(venue_type, &seen.texts[VENUES], &mut of_venues);
         let mut keyed = Vec::with_capacity(seen.chunks.iter().map(|rows| rows.person.len()).sum());
         for rows in seen.chunks {
+            let venue = venues.of(&rows.venue);
             keyed.extend((0..rows.person.len()).map(|row| {
                 let scan = Scan {
                     person: key(tokens.of(rows.person[row])),
-                    venue: venues[rows.venue[row] as usize],
+                    venue: venue[row],
                     at: rows.at[row],
                     direction: rows.direction[row],
                     left: rows.left[row],

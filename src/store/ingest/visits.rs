@@ -6,79 +6,29 @@ use std::sync::Mutex;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::ids::{IdTable, IdType, NO_KEY};
-use crate::records::bulk::{Bulk, BulkRows};
+use crate::ids::{Id, IdTable, IdType, NO_KEY};
+use crate::records::bulk::Bulk;
 use crate::records::scans::{PERSONS, VENUES, VisitRows};
-use crate::store::by_venue::Slabs;
 use crate::store::copies::Stay;
 use crate::store::disk::DiskStore;
 use crate::store::format::RejectRow;
 use crate::store::ingest::budget::Spare;
 use crate::store::ingest::first::{self, Remember, Seen, SeenPiece};
 use crate::store::ingest::join::{BUCKET_ROWS, BUCKETS_MAX, Buckets, Days, Edit, Joined, Origin, Row};
-use crate::store::ingest::keys::{Persons, ToTokens, VenueKeys};
+use crate::store::ingest::keys::{Persons, ToKeys, ToTokens, VenueKeys};
 use crate::store::ingest::ranges::Ranges;
+use crate::store::ingest::write::StoreDays;
 use crate::store::ingest::{Added, Feed, NewFiles, lock, new_files};
 use crate::store::merge::Existing;
-use crate::store::{DayExtent, VisitSource, by_venue};
+use crate::store::{DayExtent, VisitSource};
 use crate::time::{DAY_S, FOREVER, Second};
-use crate::visits::{EndSource, Visit, Visits};
+use crate::visits::{Visit, Visits};
 
-/// Takes the days as they are finished.
-pub trait DaySink: Sync {
-    /// Takes a day's visits, in parts one after the other, sorted by person; a day may come again, changed.
-    fn take(&self, day: u32, stays: Vec<Vec<Stay>>) -> Result<()>;
-    /// A day's visits as they were taken last; `None` if they never were.
-    fn taken(&self, day: u32) -> Result<Option<Visits>>;
-}
-
-/// The days of visits held in memory, sorted by venue.
-#[derive(Default)]
-struct Held {
-    days: Mutex<BTreeMap<u32, Visits>>,
-    slabs: Slabs,
-}
-
-impl DaySink for Held {
-    fn take(&self, day: u32, stays: Vec<Vec<Stay>>) -> Result<()> {
-        let mut visits = Visits::with_capacity(stays.iter().map(Vec::len).sum());
-        by_venue::hand_on(stays, &self.slabs, |stays| {
-            visits.person.extend(stays.iter().map(|stay| stay.person));
-            visits.venue.extend(stays.iter().map(|stay| stay.venue));
-            visits.arrived.extend(stays.iter().map(|stay| stay.arrived));
-            visits.left.extend(stays.iter().map(|stay| stay.left));
-            Ok(())
-        })?;
-        visits.seen_until.extend_from_slice(&visits.left);
-        visits.end_source.resize(visits.len(), EndSource::CheckOut);
-        lock(&self.days).insert(day, visits);
-        Ok(())
-    }
-
-    fn taken(&self, _: u32) -> Result<Option<Visits>> {
-        unreachable!("all days are held at once, so none comes again")
-    }
-}
-
-/// Reads the feed's visits into memory, each day sorted by venue.
+/// Reads the feed's visits and writes every day that they may change.
 ///
 /// # Errors
-/// Those of reading; `usage` if they do not fit.
-pub fn hold(feed: &Feed<'_>) -> Result<(Added, BTreeMap<u32, Visits>)> {
-    let held = Held::default();
-    let added = read(feed, None, &held, true)?;
-    Ok((added, held.days.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner())))
-}
-
-/// Reads the feed's visits and hands on every day that they may change.
-///
-/// # Errors
-/// Those of reading; `usage` if one day does not fit the memory given, before any is handed on.
-pub fn add(feed: &Feed<'_>, current: Option<&DiskStore>, sink: &dyn DaySink) -> Result<Added> {
-    read(feed, current, sink, false)
-}
-
-fn read(feed: &Feed<'_>, current: Option<&DiskStore>, sink: &dyn DaySink, hold: bool) -> Result<Added> {
+/// Those of reading; `usage` if one day does not fit the memory given, before any is written; `storage`.
+pub fn add(feed: &Feed<'_>, current: Option<&DiskStore>, store: &StoreDays<'_>) -> Result<Added> {
     let NewFiles { unread, venue_files, mut report } = new_files(feed, current)?;
     let known = current.map(DiskStore::person_ids).transpose()?;
     let known = known.as_ref();
@@ -86,15 +36,14 @@ fn read(feed: &Feed<'_>, current: Option<&DiskStore>, sink: &dyn DaySink, hold: 
     let bulk = Bulk::open::<VisitRows>(&unread, feed.table, as_text, feed.budget.piece_rows)?;
     let known_persons = known.map_or(0, |ids| ids.len() as u64);
     let spare = Spare::new(feed.budget, bulk.rows, known_persons);
-    if hold {
-        spare.check_visits(bulk.rows)?;
-    }
-    let keep = hold || spare.keeps(bulk.rows);
-    let Seen { mut files, pieces, texts, venues, tokens, days } =
-        first::read::<VisitRows>(&bulk, Remember { rows: keep, tokens: !keep })?;
-    let mut persons = Persons::new(known, &bulk, &files, texts)?;
-    persons.add_read(tokens)?;
-    let venues = VenueKeys::new(current.map(DiskStore::venues), &files, venues, venue_files, &mut report)?;
+    let keep = spare.keeps(bulk.rows);
+    let seen = first::read::<VisitRows>(&bulk, Remember { rows: keep, persons: !keep })?;
+    let Seen { mut files, pieces, texts: [persons, venues], tokens: [person_tokens, venue_tokens], days } =
+        seen;
+    let mut persons = Persons::new(known, &bulk, &files, persons)?;
+    persons.add_read(person_tokens)?;
+    let (known_venues, venues) = (current.map(DiskStore::venues), (venues, venue_tokens));
+    let venues = VenueKeys::new(known_venues, &bulk, &files, venues, venue_files, &mut report)?;
 
     let stored = Stored { current, edits: BTreeMap::new() };
     let with_stored = |(day, rows): (&u32, &first::DayRows)| (*day, rows.rows + stored.visits(*day));
@@ -114,7 +63,7 @@ fn read(feed: &Feed<'_>, current: Option<&DiskStore>, sink: &dyn DaySink, hold: 
         venues,
         stored,
         spare,
-        sink,
+        store,
         merged: vec![0; files.len()],
         carried: Vec::new(),
     };
@@ -160,7 +109,7 @@ struct Work<'a> {
     venues: VenueKeys,
     stored: Stored<'a>,
     spare: Spare,
-    sink: &'a dyn DaySink,
+    store: &'a StoreDays<'a>,
     merged: Vec<u64>,
     carried: Vec<Row>,
 }
@@ -208,7 +157,7 @@ impl Work<'_> {
         let mut buffer = Vec::new();
         for (piece, seen) in self.source.bulk.pieces.iter().zip(&self.source.pieces) {
             let kind = self.source.bulk.id_type(piece.file, PERSONS);
-            let tokens = self.persons.tokens_of(kind, &seen.texts, &mut buffer);
+            let tokens = self.persons.tokens_of(kind, &seen.texts[PERSONS], &mut buffer);
             let cells = seen.chunks.iter().flat_map(|chunk| chunk.person.iter().step_by(step));
             sample.extend(cells.map(|cell| tokens.of(*cell)));
         }
@@ -223,42 +172,49 @@ impl Work<'_> {
             if !seen.days.is_some_and(|(from, until)| from <= last && first <= until) {
                 return Ok(());
             }
-            let (kind, origin) = (bulk.id_type(piece.file, PERSONS), Origin::file(piece.file));
-            let add = |rows: &VisitRows, tokens: &ToTokens<'_>, venues: &[u32]| {
+            let (kind, venue_kind) = (bulk.id_type(piece.file, PERSONS), bulk.id_type(piece.file, VENUES));
+            let origin = Origin::file(piece.file);
+            let add = |rows: &VisitRows, tokens: &ToTokens<'_>, venues: &ToKeys<'_>| {
+                let venue = venues.of(&rows.venue);
+                if venue.contains(&NO_KEY) {
+                    return Err(changed());
+                }
                 let row = |at: usize| Row {
                     person: tokens.of(rows.person[at]),
-                    venue: venues[rows.venue[at] as usize],
+                    venue: venue[at],
                     arrived: rows.arrived[at],
                     left: rows.left[at],
                     origin,
                 };
                 let within = |at: &usize| days.slot(rows.arrived[*at]).is_some();
                 buckets.add((0..rows.person.len()).filter(within).map(row));
-            };
-            let mut buffer = Vec::new();
-            if keep {
-                let venue_keys = venues.of_piece(bulk.id_type(piece.file, VENUES), &seen.venues);
-                let tokens = persons.tokens_of(kind, &seen.texts, &mut buffer);
-                std::mem::take(&mut seen.chunks)
-                    .into_iter()
-                    .for_each(|rows| add(&rows, &tokens, &venue_keys));
-                return Ok(());
-            }
-            let mut venue_keys = Vec::new();
-            let again = bulk.read(piece, |rows: VisitRows, ids: &[IdTable]| {
-                venue_keys.extend(venues.of_table(&ids[VENUES], venue_keys.len()));
-                if rows.venues().iter().any(|venue| venue_keys[*venue as usize] == NO_KEY) {
-                    return Err(changed());
-                }
-                if kind == IdType::Text {
-                    let text = |row: usize| persons.token_of_text(ids[PERSONS].ids().get(row));
-                    let known = buffer.len();
-                    buffer.extend((known..ids[PERSONS].len()).map(|row| text(row).unwrap_or(u64::MAX)));
-                    add(&rows, &ToTokens::Table(&buffer), &venue_keys);
-                } else {
-                    add(&rows, &persons.tokens_of(kind, &[], &mut Vec::new()), &venue_keys);
-                }
                 Ok(())
+            };
+            let (mut of_persons, mut of_venues) = (Vec::new(), Vec::new());
+            if keep {
+                let venues = venues.keys_of(venue_kind, &seen.texts[VENUES], &mut of_venues);
+                let tokens = persons.tokens_of(kind, &seen.texts[PERSONS], &mut of_persons);
+                let chunks = std::mem::take(&mut seen.chunks);
+                return chunks.into_iter().try_for_each(|rows| add(&rows, &tokens, &venues));
+            }
+            let again = bulk.read(piece, |rows: VisitRows, ids: &[IdTable]| {
+                // The tables of texts grow as the piece is read.
+                let new = |table: usize, known: usize| (known..ids[table].len()).map(move |row| (table, row));
+                let text = |(table, row): (usize, usize)| ids[table].ids().get(row);
+                let person = |text: Id<'_>| persons.token_of_text(text).unwrap_or(u64::MAX);
+                of_persons.extend(new(PERSONS, of_persons.len()).map(|at| person(text(at))));
+                let venue = |text: Id<'_>| venues.key_of_text(text).unwrap_or(NO_KEY);
+                of_venues.extend(new(VENUES, of_venues.len()).map(|at| venue(text(at))));
+                let mut none = Vec::new();
+                let tokens = match kind {
+                    IdType::Text => ToTokens::Table(&of_persons),
+                    _ => persons.tokens_of(kind, &[], &mut none),
+                };
+                let venues = match venue_kind {
+                    IdType::Text => ToKeys::Texts(&of_venues),
+                    _ => ToKeys::Tokens(venues, venue_kind),
+                };
+                add(&rows, &tokens, &venues)
             });
             again.map(drop)
         };
@@ -315,7 +271,7 @@ impl Work<'_> {
         let write = || {
             loop {
                 let Some((day, stays)) = lock(&next).next() else { return Ok(()) };
-                self.sink.take(day, if ordered { stays } else { by_person(&stays) })?;
+                self.store.take(day, if ordered { stays } else { by_person(&stays) })?;
             }
         };
         std::thread::scope(|scope| {
@@ -330,7 +286,7 @@ impl Work<'_> {
     /// Writes those days anew of which visits changed after they had been handed on or left out.
     fn finish_edits(&mut self) -> Result<()> {
         for day in self.stored.edits.keys() {
-            let visits = match self.sink.taken(*day)? {
+            let visits = match self.store.taken(*day)? {
                 Some(visits) => self.stored.edited(*day, visits),
                 None => self.stored.load(*day)?,
             };
@@ -338,7 +294,7 @@ impl Work<'_> {
                 let Visit { person, venue, arrived, left, .. } = visit;
                 Stay { person, venue, arrived, left }
             };
-            self.sink.take(*day, vec![visits.iter().map(stay).collect()])?;
+            self.store.take(*day, vec![visits.iter().map(stay).collect()])?;
         }
         Ok(())
     }

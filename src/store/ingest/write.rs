@@ -13,12 +13,10 @@ use crate::store::by_venue::{self, Slabs};
 use crate::store::copies::{Copied, CopyFile, Row, Stay};
 use crate::store::disk::DiskStore;
 use crate::store::format::{self, Layout, Order};
-use crate::store::ingest::visits::DaySink;
 use crate::store::ingest::{Added, Feed, Report, folder, lock};
 use crate::store::manifest::{DataFile, DayFiles, Manifest};
 use crate::store::merge::Changes;
 use crate::store::publish::{read_content, write_content, write_file, write_paged};
-use crate::store::sort_by_venue;
 use crate::visits::{Scans, Visit, Visits};
 
 /// The days of a store as they are being written; nothing of them shows before the manifest names it.
@@ -59,7 +57,7 @@ impl<'a> StoreDays<'a> {
             push_all(&mut by_person, &visits)?;
             self.write_copies(&mut files, by_person, || {
                 let mut by_venue = self.create("by_venue", day, Order::Venue)?;
-                push_all(&mut by_venue, &sort_by_venue(visits))?;
+                push_all(&mut by_venue, &visits.sorted_by_venue())?;
                 Ok(by_venue)
             })?;
         }
@@ -122,8 +120,12 @@ fn push_all(copy: &mut CopyFile<Visit>, visits: &Visits) -> Result<()> {
 /// Visits turned from columns into rows at once.
 const PUSHED: usize = 1 << 16;
 
-impl DaySink for StoreDays<'_> {
-    fn take(&self, day: u32, stays: Vec<Vec<Stay>>) -> Result<()> {
+impl StoreDays<'_> {
+    /// Writes a day's visits, which come in parts one after the other, sorted by person; a day may come again, changed.
+    ///
+    /// # Errors
+    /// `storage`.
+    pub fn take(&self, day: u32, stays: Vec<Vec<Stay>>) -> Result<()> {
         let mut files = self.before(day);
         let mut by_person = self.create("by_person", day, Order::Person)?;
         stays.iter().try_for_each(|part| by_person.push(part))?;
@@ -136,7 +138,11 @@ impl DaySink for StoreDays<'_> {
         Ok(())
     }
 
-    fn taken(&self, day: u32) -> Result<Option<Visits>> {
+    /// A day's visits as they were written last; `None` if they never were.
+    ///
+    /// # Errors
+    /// `storage`.
+    pub fn taken(&self, day: u32) -> Result<Option<Visits>> {
         let file = lock(&self.written).get(&day).and_then(|files| files.by_person.clone());
         file.map(|file| format::visits_from_bytes(read_content(self.folder, &file)?, &file.path)).transpose()
     }
