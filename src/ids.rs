@@ -3,7 +3,7 @@
 //! An id comes back out exactly as it came in: `"007"` stays text, a 64-bit pseudonym stays an integer of its type.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::{ArrayRef, Int64Array, StringArray, UInt64Array};
 use arrow::datatypes::DataType;
@@ -276,11 +276,22 @@ fn hash_of(hasher: &FixedState, id: Id<'_>) -> u64 {
     }
 }
 
+/// An index of distinct ids.
+fn index_of(ids: &IdColumn, hasher: &FixedState) -> HashTable<u32> {
+    let hash = |row: &u32| hash_of(hasher, ids.get(*row as usize));
+    let mut index = HashTable::with_capacity(ids.len());
+    (0..ids.len() as u32).for_each(|row| {
+        index.insert_unique(hash(&row), row, hash);
+    });
+    index
+}
+
 /// Ids with their keys: the key is the row at which the id stands.
 #[derive(Clone)]
 pub struct IdTable {
     ids: IdColumn,
-    index: HashTable<u32>,
+    /// Made when the first key is asked for: millions of venues are read for their ids far more often.
+    index: OnceLock<HashTable<u32>>,
     hasher: FixedState,
 }
 
@@ -292,14 +303,17 @@ impl IdTable {
 
     /// A table of these ids, which must be distinct.
     pub fn from_column(ids: IdColumn) -> Self {
-        let mut table = IdTable { ids, index: HashTable::new(), hasher: FixedState::default() };
-        let (ids, hasher) = (&table.ids, &table.hasher);
-        table.index.reserve(ids.len(), |row| hash_of(hasher, ids.get(*row as usize)));
-        for row in 0..ids.len() as u32 {
-            let hash = hash_of(hasher, ids.get(row as usize));
-            table.index.insert_unique(hash, row, |row| hash_of(hasher, ids.get(*row as usize)));
-        }
-        table
+        IdTable { ids, index: OnceLock::new(), hasher: FixedState::default() }
+    }
+
+    fn index(&self) -> &HashTable<u32> {
+        self.index.get_or_init(|| index_of(&self.ids, &self.hasher))
+    }
+
+    /// The ids, and the index to change.
+    fn parts(&mut self) -> (&mut IdColumn, &mut HashTable<u32>, &FixedState) {
+        self.index();
+        (&mut self.ids, self.index.get_mut().expect("just made"), &self.hasher)
     }
 
     /// The ids, by key.
@@ -322,37 +336,37 @@ impl IdTable {
         let mut buffer = String::new();
         let id = convert(id, self.ids.kind, &mut buffer)?;
         let hash = hash_of(&self.hasher, id);
-        self.index.find(hash, |row| self.ids.get(*row as usize) == id).copied()
+        self.index().find(hash, |row| self.ids.get(*row as usize) == id).copied()
     }
 
     /// The key of `id`, appended if new. The id must be of the table's type.
     pub fn key_or_insert(&mut self, id: Id<'_>) -> u32 {
-        let (ids, hasher) = (&mut self.ids, &self.hasher);
+        let (ids, index, hasher) = self.parts();
         let hash = hash_of(hasher, id);
-        if let Some(row) = self.index.find(hash, |row| ids.get(*row as usize) == id) {
+        if let Some(row) = index.find(hash, |row| ids.get(*row as usize) == id) {
             return *row;
         }
         let row = ids.len() as u32;
         assert!(row < NO_KEY - 1, "more than 4,294,967,293 distinct ids");
         ids.push(id);
-        self.index.insert_unique(hash, row, |row| hash_of(hasher, ids.get(*row as usize)));
+        index.insert_unique(hash, row, |row| hash_of(hasher, ids.get(*row as usize)));
         row
     }
 
     /// The key of the integer id with these bits.
     pub fn int_key(&self, bits: i64) -> Option<u32> {
         let hash = self.hasher.hash_one(bits);
-        self.index.find(hash, |row| self.ids.ints[*row as usize] == bits).copied()
+        self.index().find(hash, |row| self.ids.ints[*row as usize] == bits).copied()
     }
 
     /// The key of the integer id with these bits, appended if new: [`key_or_insert`](Self::key_or_insert) without
     /// a look at the type, for columns of a table of integers.
     #[inline]
     pub fn int_key_or_insert(&mut self, bits: i64) -> u32 {
-        let (ints, hash) = (&self.ids.ints, self.hasher.hash_one(bits));
-        match self.index.find(hash, |row| ints[*row as usize] == bits) {
+        let (ids, index, hasher) = self.parts();
+        match index.find(hasher.hash_one(bits), |row| ids.ints[*row as usize] == bits) {
             Some(row) => *row,
-            None if self.ids.kind == IdType::Uint => self.key_or_insert(Id::Uint(bits as u64)),
+            None if ids.kind == IdType::Uint => self.key_or_insert(Id::Uint(bits as u64)),
             None => self.key_or_insert(Id::Int(bits)),
         }
     }

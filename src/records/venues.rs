@@ -32,6 +32,48 @@ pub struct VenueFacts {
     pub name: Option<String>,
 }
 
+/// What is known of each venue, by key. Of most it is nothing, and then it takes no more than a pointer.
+#[derive(Clone, Debug, Default)]
+pub struct FactsByVenue(Vec<Option<Box<VenueFacts>>>);
+
+impl FactsByVenue {
+    /// Makes room for so many venues, of which nothing is known.
+    pub fn grow(&mut self, venues: usize) {
+        self.0.resize(venues, None);
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.0.fill(None);
+    }
+
+    /// Sets what is known of a venue.
+    pub fn set(&mut self, venue: u32, facts: VenueFacts) {
+        self.0[venue as usize] = (facts != NOTHING).then(|| Box::new(facts));
+    }
+
+    /// What is known of each, in the order of keys.
+    pub fn iter(&self) -> impl Iterator<Item = &VenueFacts> {
+        self.0.iter().map(|facts| facts.as_deref().unwrap_or(&NOTHING))
+    }
+}
+
+static NOTHING: VenueFacts = VenueFacts { category: None, region_id: None, name: None };
+
+impl std::ops::Index<usize> for FactsByVenue {
+    type Output = VenueFacts;
+
+    fn index(&self, venue: usize) -> &VenueFacts {
+        self.0[venue].as_deref().unwrap_or(&NOTHING)
+    }
+}
+
+impl FromIterator<VenueFacts> for FactsByVenue {
+    fn from_iter<I: IntoIterator<Item = VenueFacts>>(facts: I) -> Self {
+        FactsByVenue(facts.into_iter().map(|facts| (facts != NOTHING).then(|| Box::new(facts))).collect())
+    }
+}
+
 /// One row of the residences table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResidenceRow {

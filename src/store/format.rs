@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::ids::{Id, IdColumn, IdTable, IdType, NO_KEY};
 use crate::records::rejects::FileBalance;
 use crate::records::scans::{Direction, NOT_LEFT};
-use crate::records::venues::VenueFacts;
+use crate::records::venues::{FactsByVenue, VenueFacts};
 use crate::store::{Venues, pages};
 use crate::time::Second;
 use crate::visits::{EndSource, Scan, Scans, Visit, Visits};
@@ -292,7 +292,7 @@ pub fn venues_to_bytes(venues: &Venues) -> Result<Vec<u8>> {
 /// `damaged` if the file is not as written.
 pub fn venues_from_bytes(bytes: Vec<u8>, name: &str, kind: IdType) -> Result<Venues> {
     let mut ids = IdColumn::new(kind);
-    let (mut parent, mut facts) = (Vec::new(), Vec::new());
+    let (mut parent, mut facts) = (Vec::new(), FactsByVenue::default());
     let wrong = || Error::damaged(name, "venues are not as written");
     for batch in from_bytes(bytes, name)? {
         let array = |name: &str| batch.column_by_name(name).ok_or_else(wrong);
@@ -305,11 +305,13 @@ pub fn venues_from_bytes(bytes: Vec<u8>, name: &str, kind: IdType) -> Result<Ven
             (category.ok_or_else(wrong)?, region.ok_or_else(wrong)?, names.ok_or_else(wrong)?);
         let cell =
             |array: &StringArray, row: usize| array.is_valid(row).then(|| array.value(row).to_string());
-        facts.extend((0..batch.num_rows()).map(|row| VenueFacts {
-            category: cell(category, row),
-            region_id: cell(region, row),
-            name: cell(names, row),
-        }));
+        let first = parent.len() - batch.num_rows();
+        facts.grow(parent.len());
+        let known = |row: &usize| category.is_valid(*row) || region.is_valid(*row) || names.is_valid(*row);
+        for row in (0..batch.num_rows()).filter(known) {
+            let [category, region_id, name] = [category, region, names].map(|texts| cell(texts, row));
+            facts.set((first + row) as u32, VenueFacts { category, region_id, name });
+        }
     }
     Ok(Venues { ids: IdTable::from_column(ids), parent, facts })
 }

@@ -36,7 +36,7 @@ use std::ops::Range;
 use crate::config::{ContactConfig, ContactThreshold, StayRule, VisitRules};
 use crate::error::Result;
 use crate::ids::{IdTable, IdType};
-use crate::records::venues::VenueFacts;
+use crate::records::venues::{FactsByVenue, VenueFacts};
 use crate::store::column::Column;
 use crate::store::persons::Persons;
 use crate::time::Second;
@@ -170,13 +170,13 @@ pub struct Venues {
     /// Key of the venue each one is inside, or `NO_KEY`.
     pub parent: Vec<u32>,
     /// Category, region, name.
-    pub facts: Vec<VenueFacts>,
+    pub facts: FactsByVenue,
 }
 
 impl Venues {
     /// No venues.
     pub fn new(kind: IdType) -> Self {
-        Venues { ids: IdTable::new(kind), parent: Vec::new(), facts: Vec::new() }
+        Venues { ids: IdTable::new(kind), parent: Vec::new(), facts: FactsByVenue::default() }
     }
 
     /// The visit rules by venue key.

@@ -22,7 +22,7 @@ pub fn describe(
         return;
     }
     venues.parent.fill(NO_KEY);
-    venues.facts.fill(VenueFacts::default());
+    venues.facts.clear();
     let mut seen: HashMap<u32, (u32, VenueFacts)> = HashMap::new();
     for (mut file, keys) in files.into_iter().zip(keys) {
         for row in std::mem::take(&mut file.rows) {
@@ -49,7 +49,7 @@ pub fn describe(
                 None => {
                     seen.insert(venue, (parent, row.facts.clone()));
                     venues.parent[venue as usize] = parent;
-                    venues.facts[venue as usize] = row.facts;
+                    venues.facts.set(venue, row.facts);
                 }
             }
         }

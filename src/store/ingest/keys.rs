@@ -11,7 +11,7 @@ use crate::ids::{self, Id, IdColumn, IdTable, IdType, KEYS_MAX, NO_KEY, SIGN};
 use crate::records::FileRows;
 use crate::records::bulk::Bulk;
 use crate::records::scans::{PERSONS, VENUES};
-use crate::records::venues::{VenueFacts, VenueRow};
+use crate::records::venues::VenueRow;
 use crate::store::Venues;
 use crate::store::ingest::Report;
 use crate::store::ingest::describe::describe;
@@ -391,7 +391,7 @@ impl VenueKeys {
         let mut keys = venues.ids.absorb(&tables);
         let described_keys = keys.split_off(3);
         venues.parent.resize(venues.ids.len(), NO_KEY);
-        venues.facts.resize(venues.ids.len(), VenueFacts::default());
+        venues.facts.grow(venues.ids.len());
         describe(&mut venues, venue_files, &described_keys, report);
 
         let is_foreign = |file: &usize| {
