@@ -105,6 +105,11 @@ impl IdColumn {
         self.len() == 0
     }
 
+    /// The integers, unsigned ones as the same bits; none for text.
+    pub fn ints(&self) -> &[i64] {
+        &self.ints
+    }
+
     /// The id at `row`.
     pub fn get(&self, row: usize) -> Id<'_> {
         match self.kind {

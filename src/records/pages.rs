@@ -37,13 +37,6 @@ pub fn check(file: &File, start: u64, length: u64) -> Result<()> {
     Ok(())
 }
 
-/// Where the data of a page lie, which is given whole with its header; `None` if it is no page.
-pub fn data_of_page(page: &[u8]) -> Option<std::ops::Range<usize>> {
-    let mut rest = page;
-    let head = header(&mut rest).ok()?;
-    (head.compressed == rest.len() as u64).then_some(page.len() - rest.len()..page.len())
-}
-
 /// What a page header says of lengths.
 #[derive(Default)]
 struct Page {

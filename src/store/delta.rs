@@ -73,53 +73,32 @@ const MINIS: usize = 4;
 const MINI: usize = BLOCK / MINIS;
 
 /// Appends the page that holds `values`: what [`decode`] reads, and any reader of Parquet.
-pub fn encode(values: &[u32], out: &mut Vec<u8>) {
+pub fn encode<T: Value>(values: &[T], out: &mut Vec<u8>) {
     put_number(out, BLOCK as u64);
     put_number(out, MINIS as u64);
     put_number(out, values.len() as u64);
     let Some((first, rest)) = values.split_first() else { return put_zigzag(out, 0) };
-    // Parquet's integers are signed; unsigned ones are their bit patterns.
-    put_zigzag(out, (*first as i32).into());
+    put_zigzag(out, first.signed());
     let mut last = *first;
     for block in rest.chunks(BLOCK) {
-        let mut above = [0; BLOCK];
-        above[0] = block[0].wrapping_sub(last);
+        let mut above = [T::default(); BLOCK];
+        above[0] = block[0].minus(last);
         for (difference, pair) in above[1..].iter_mut().zip(block.windows(2)) {
-            *difference = pair[1].wrapping_sub(pair[0]);
+            *difference = pair[1].minus(pair[0]);
         }
         last = block[block.len() - 1];
         let differences = &mut above[..block.len()];
-        let least = differences.iter().fold(i32::MAX, |least, difference| least.min(*difference as i32));
-        differences.iter_mut().for_each(|difference| *difference = difference.wrapping_sub(least as u32));
-        put_zigzag(out, least.into());
+        let least = differences.iter().fold(i64::MAX, |least, difference| least.min(difference.signed()));
+        differences.iter_mut().for_each(|difference| *difference = difference.minus(T::cut(least as u64)));
+        put_zigzag(out, least);
         let widths = out.len();
         out.extend([0; MINIS]);
         for (mini, values) in above.chunks_exact(MINI).take(block.len().div_ceil(MINI)).enumerate() {
-            let bits = values.iter().fold(0, |bits, value| bits | value);
-            let width = (u32::BITS - bits.leading_zeros()) as usize;
+            let width = values.iter().fold(0, |width, value| width.max(value.width()));
             out[widths + mini] = width as u8;
-            let values: &[u32; MINI] = values.try_into().expect("a whole miniblock");
-            // A width known to the compiler turns the shifts into constants.
-            macro_rules! by_width {
-                ($($w:literal)*) => { match width { $($w => pack::<$w>(values, out),)* _ => {} } };
-            }
-            by_width!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32);
+            T::pack(values.try_into().expect("a whole miniblock"), width, out);
         }
     }
-}
-
-fn pack<const W: usize>(values: &[u32; MINI], out: &mut Vec<u8>) {
-    let mut packed = [0; MINI * 4];
-    let (mut word, mut bits, mut at) = (0_u64, 0, 0);
-    for value in values {
-        word |= u64::from(*value) << bits;
-        bits += W;
-        if bits >= 32 {
-            packed[at..at + 4].copy_from_slice(&(word as u32).to_le_bytes());
-            (word, bits, at) = (word >> 32, bits - 32, at + 4);
-        }
-    }
-    out.extend_from_slice(&packed[..W * 4]);
 }
 
 fn put_number(out: &mut Vec<u8>, mut value: u64) {
@@ -134,16 +113,34 @@ fn put_zigzag(out: &mut Vec<u8>, value: i64) {
     put_number(out, ((value << 1) ^ (value >> 63)) as u64);
 }
 
-/// An integer a page can hold.
+/// An integer a page can hold. Parquet's are signed; unsigned ones are their bit patterns.
 pub trait Value: Copy + Default {
     /// Its width.
     const BITS: usize;
     /// The low bits of a number.
     fn cut(bits: u64) -> Self;
+    /// Its bits as a signed number.
+    fn signed(self) -> i64;
     /// The sum, wrapping.
     fn plus(self, other: Self) -> Self;
+    /// The difference, wrapping.
+    fn minus(self, other: Self) -> Self;
+    /// How many of its bits are in use.
+    fn width(self) -> usize;
     /// Unpacks as many values of `width` bits as `into` holds; the bytes are padded.
     fn unpack(padded: &[u8; PADDED], width: usize, into: &mut [Self]);
+    /// Appends values of at most `width` bits.
+    fn pack(values: &[Self; MINI], width: usize, out: &mut Vec<u8>);
+}
+
+/// Calls a function of a width with the width known to the compiler, which turns its shifts into constants.
+macro_rules! by_width {
+    ($width:ident, $call:ident $arguments:tt) => {
+        by_width!(@ $width, $call $arguments, 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32)
+    };
+    (@ $width:ident, $call:ident $arguments:tt, $($w:literal)*) => {
+        match $width { $($w => $call::<$w> $arguments,)* _ => {} }
+    };
 }
 
 impl Value for u32 {
@@ -151,15 +148,23 @@ impl Value for u32 {
     fn cut(bits: u64) -> u32 {
         bits as u32
     }
+    fn signed(self) -> i64 {
+        i64::from(self as i32)
+    }
     fn plus(self, other: u32) -> u32 {
         self.wrapping_add(other)
     }
+    fn minus(self, other: u32) -> u32 {
+        self.wrapping_sub(other)
+    }
+    fn width(self) -> usize {
+        (u32::BITS - self.leading_zeros()) as usize
+    }
     fn unpack(padded: &[u8; PADDED], width: usize, into: &mut [u32]) {
-        // A width known to the compiler turns the shifts into constants.
-        macro_rules! by_width {
-            ($($w:literal)*) => { match width { $($w => unpack_32::<$w>(padded, into),)* _ => {} } };
-        }
-        by_width!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32);
+        by_width!(width, unpack_32(padded, into));
+    }
+    fn pack(values: &[u32; MINI], width: usize, out: &mut Vec<u8>) {
+        by_width!(width, pack_32(values, out));
     }
 }
 
@@ -175,13 +180,36 @@ fn unpack_32<const W: usize>(padded: &[u8; PADDED], into: &mut [u32]) {
     }
 }
 
+fn pack_32<const W: usize>(values: &[u32; MINI], out: &mut Vec<u8>) {
+    let mut packed = [0; MINI * 4];
+    let (mut word, mut bits, mut at) = (0_u64, 0, 0);
+    for value in values {
+        word |= u64::from(*value) << bits;
+        bits += W;
+        if bits >= 32 {
+            packed[at..at + 4].copy_from_slice(&(word as u32).to_le_bytes());
+            (word, bits, at) = (word >> 32, bits - 32, at + 4);
+        }
+    }
+    out.extend_from_slice(&packed[..W * 4]);
+}
+
 impl Value for u64 {
     const BITS: usize = 64;
     fn cut(bits: u64) -> u64 {
         bits
     }
+    fn signed(self) -> i64 {
+        self as i64
+    }
     fn plus(self, other: u64) -> u64 {
         self.wrapping_add(other)
+    }
+    fn minus(self, other: u64) -> u64 {
+        self.wrapping_sub(other)
+    }
+    fn width(self) -> usize {
+        (u64::BITS - self.leading_zeros()) as usize
     }
     fn unpack(padded: &[u8; PADDED], width: usize, into: &mut [u64]) {
         let mask = u64::MAX >> (64 - width);
@@ -195,6 +223,17 @@ impl Value for u64 {
                 bits |= u64::from(padded[bit / 8 + 8]) << (64 - bit % 8);
             }
             *value = bits & mask;
+        }
+    }
+    fn pack(values: &[u64; MINI], width: usize, out: &mut Vec<u8>) {
+        let (mut word, mut bits) = (0_u128, 0);
+        for value in values {
+            word |= u128::from(*value) << bits;
+            bits += width;
+            while bits >= 32 {
+                out.extend_from_slice(&(word as u32).to_le_bytes());
+                (word, bits) = (word >> 32, bits - 32);
+            }
         }
     }
 }
@@ -245,6 +284,12 @@ mod tests {
             let (mut bytes, mut decoded) = (Vec::new(), vec![1]);
             encode(&values, &mut bytes);
             decode::<u32>(&bytes, values.len(), &mut decoded).expect("a page");
+            assert_eq!(decoded[1..], values);
+            let wide = |value: &u32| u64::from(*value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let values: Vec<u64> = values.iter().map(wide).collect();
+            let (mut bytes, mut decoded) = (Vec::new(), vec![1]);
+            encode(&values, &mut bytes);
+            decode::<u64>(&bytes, values.len(), &mut decoded).expect("a page");
             assert_eq!(decoded[1..], values);
         }
     }

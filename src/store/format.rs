@@ -9,7 +9,6 @@ use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::file::metadata::ParquetMetaData;
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder, WriterVersion};
 use parquet::schema::types::ColumnPath;
 
@@ -18,7 +17,7 @@ use crate::ids::{Id, IdColumn, IdTable, IdType, NO_KEY};
 use crate::records::rejects::FileBalance;
 use crate::records::scans::{Direction, NOT_LEFT};
 use crate::records::venues::{FactsByVenue, VenueFacts};
-use crate::store::{Venues, pages};
+use crate::store::Venues;
 use crate::time::Second;
 use crate::visits::{EndSource, Scan, Scans, Visit, Visits};
 
@@ -37,6 +36,11 @@ impl Layout {
     pub const LOOKED_UP: Layout = Layout { page_rows: 1_024, group_pages: 1_024 };
     /// Of what is only ever read whole.
     pub const WHOLE: Layout = Layout { page_rows: 8_192, group_pages: 128 };
+
+    /// Rows a row group.
+    pub const fn group_rows(self) -> usize {
+        self.page_rows * self.group_pages
+    }
 }
 
 /// Writer settings that give the same bytes for the same rows on every machine.
@@ -44,23 +48,19 @@ pub fn properties(layout: Layout) -> WriterPropertiesBuilder {
     WriterProperties::builder()
         .set_created_by("ringtrace".into())
         .set_writer_version(WriterVersion::PARQUET_2_0)
-        .set_max_row_group_row_count(Some(layout.page_rows * layout.group_pages))
+        .set_max_row_group_row_count(Some(layout.group_rows()))
         .set_data_page_row_count_limit(layout.page_rows)
         .set_write_batch_size(layout.page_rows)
 }
 
 /// A table as the bytes of a Parquet file.
 pub fn to_bytes(batch: &RecordBatch, properties: WriterProperties) -> Result<Vec<u8>> {
-    Ok(encode(batch, properties)?.0)
-}
-
-fn encode(batch: &RecordBatch, properties: WriterProperties) -> Result<(Vec<u8>, ParquetMetaData)> {
     let failed = |e: parquet::errors::ParquetError| Error::integrity(format!("encoding a table: {e}"), "");
     let mut bytes = Vec::new();
     let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).map_err(failed)?;
     writer.write(batch).map_err(failed)?;
-    let metadata = writer.close().map_err(failed)?;
-    Ok((bytes, metadata))
+    writer.close().map_err(failed)?;
+    Ok(bytes)
 }
 
 /// The rows of a Parquet file of ours as one table, which has its columns also when it has no rows.
@@ -91,10 +91,10 @@ fn from_bytes(bytes: Vec<u8>, name: &str) -> Result<Vec<RecordBatch>> {
 const BATCH_ROWS: usize = 65_536;
 
 /// Dense integers: bit-packed differences, without a general compressor that would cost more to undo than it saves.
-fn dense(columns: &[&str], layout: Layout) -> WriterProperties {
+pub fn dense<'a>(columns: impl IntoIterator<Item = &'a str>, layout: Layout) -> WriterProperties {
     let mut builder = properties(layout).set_compression(Compression::UNCOMPRESSED);
     for column in columns {
-        let path = ColumnPath::from(*column);
+        let path = ColumnPath::from(column);
         builder = builder
             .set_column_dictionary_enabled(path.clone(), false)
             .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
@@ -153,11 +153,6 @@ pub fn visits_schema() -> Arc<Schema> {
     Arc::new(Schema::new(PAGED_COLUMNS.iter().map(number).chain([end]).collect::<Vec<_>>()))
 }
 
-/// How they are written.
-pub fn visits_settings(layout: Layout) -> WriterProperties {
-    dense(&PAGED_COLUMNS, layout)
-}
-
 const END_SOURCE: &str = "end_source";
 
 /// # Errors
@@ -192,7 +187,7 @@ pub fn scans_to_bytes(scans: &Scans) -> Result<Vec<u8>> {
         ("direction", Arc::new(UInt8Array::from(directions))),
         ("stay_s", numbers(&scans.left.iter().zip(&scans.at).map(stay).collect::<Vec<_>>())),
     ]);
-    to_bytes(&batch, dense(&["person_key", "scanned_at", "venue_key"], Layout::WHOLE))
+    to_bytes(&batch, dense(["person_key", "scanned_at", "venue_key"], Layout::WHOLE))
 }
 
 /// # Errors
@@ -216,25 +211,18 @@ pub fn scans_from_bytes(bytes: Vec<u8>, name: &str) -> Result<Scans> {
     Ok(scans)
 }
 
-/// The ids of one ingest, sorted, in key order. Integers have a page index, whose starts are their tokens.
-///
-/// # Panics
-/// If they are not sorted.
-pub fn ids_to_bytes(ids: &IdColumn, name: &str, layout: Layout) -> Result<(Vec<u8>, Option<Vec<u8>>)> {
-    assert!(ids.is_sorted(), "new ids get their keys in order");
-    let batch = table(vec![(name, ids.to_arrow(0..ids.len() as u32))]);
-    if ids.kind() == IdType::Text {
-        let front_coded = compressed_builder(Layout::WHOLE)
-            .set_column_dictionary_enabled(ColumnPath::from(name), false)
-            .set_column_encoding(ColumnPath::from(name), Encoding::DELTA_BYTE_ARRAY);
-        return Ok((to_bytes(&batch, front_coded.build())?, None));
-    }
-    let (bytes, metadata) = encode(&batch, dense(&[name], layout))?;
-    let starts: Vec<u64> = ids.tokens().step_by(layout.page_rows).collect();
-    let bounds = vec![0; starts.len()];
-    let pages = pages::index(&bytes, &metadata, layout.page_rows, 1, &starts, &bounds);
-    Ok((bytes, Some(pages)))
+/// Sorted texts as they are in `persons`.
+pub fn texts_to_bytes(ids: &IdColumn) -> Result<Vec<u8>> {
+    let batch = table(vec![(PERSON_ID, ids.to_arrow(0..ids.len() as u32))]);
+    let path = ColumnPath::from(PERSON_ID);
+    let front_coded = compressed_builder(Layout::WHOLE)
+        .set_column_dictionary_enabled(path.clone(), false)
+        .set_column_encoding(path, Encoding::DELTA_BYTE_ARRAY);
+    to_bytes(&batch, front_coded.build())
 }
+
+/// The column of ids in `persons`.
+pub const PERSON_ID: &str = "person_id";
 
 fn compressed() -> WriterProperties {
     compressed_builder(Layout::WHOLE).build()

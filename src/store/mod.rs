@@ -26,6 +26,7 @@ pub mod ingest;
 pub mod manifest;
 pub mod memory;
 mod merge;
+pub mod paged;
 pub mod pages;
 pub mod persons;
 pub mod publish;

@@ -16,10 +16,7 @@ use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
 
-use parquet::file::metadata::ParquetMetaData;
-
 use crate::error::{Error, Result};
-use crate::records::pages::data_of_page;
 use crate::store::delta::{self, Value};
 use crate::store::manifest::DataFile;
 
@@ -30,50 +27,6 @@ const ENTRY: usize = 16;
 /// Where the page index of a file lies.
 pub fn index_path(path: &str) -> String {
     format!("{}.pages", path.strip_suffix(".parquet").unwrap_or(path))
-}
-
-/// The page index of a file just written: `starts` are the order keys of the rows at which pages begin and `bounds` the
-/// greatest bound in each page.
-///
-/// # Panics
-/// If the pages of the first `columns` columns are not `page_rows` rows each: the writer's settings say so.
-pub fn index(
-    bytes: &[u8],
-    metadata: &ParquetMetaData,
-    page_rows: usize,
-    columns: usize,
-    starts: &[u64],
-    bounds: &[u32],
-) -> Vec<u8> {
-    let mut entries = Vec::new();
-    let (mut pages, mut rows_before) = (0, 0);
-    for (number, group) in metadata.row_groups().iter().enumerate() {
-        let offsets = metadata.page_index_for_row_group(number);
-        assert!(rows_before == pages * page_rows, "only the last page of a file is shorter");
-        rows_before += group.num_rows() as usize;
-        let in_group = (group.num_rows() as usize).div_ceil(page_rows);
-        for page in 0..in_group {
-            let from = entries.len();
-            for column in 0..columns {
-                let column = offsets.offset_index(column).expect("written with an offset index");
-                let locations = column.page_locations();
-                let location = &locations[page];
-                let regular =
-                    locations.len() == in_group && location.first_row_index as usize == page * page_rows;
-                assert!(regular, "pages of {page_rows} rows");
-                let start = location.offset as usize;
-                let whole = &bytes[start..start + location.compressed_page_size as usize];
-                let data = data_of_page(whole).expect("a page just written");
-                entries.extend(((start + data.start) as u64).to_le_bytes());
-                entries.extend((data.len() as u32).to_le_bytes());
-                entries.extend(crc32fast::hash(&whole[data]).to_le_bytes());
-            }
-            entries.extend(crc32fast::hash(&entries[from..]).to_le_bytes());
-            pages += 1;
-        }
-    }
-    let rows = metadata.file_metadata().num_rows() as u64;
-    whole(rows, page_rows, columns, starts, bounds, &entries)
 }
 
 /// Where the data of a page lie.

@@ -7,14 +7,42 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
+use arrow::datatypes::{Field, Schema};
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::ids::{self, Id, IdColumn, IdTable, IdType, NO_KEY, SIGN, convert};
-use crate::store::format;
+use crate::store::format::{self, Layout};
 use crate::store::manifest::DataFile;
+use crate::store::paged::{PagedWriter, encode};
 use crate::store::pages::PagedFile;
-use crate::store::publish::read_content;
+use crate::store::publish::{read_content, write_content};
+
+/// Writes the ids that one ingest adds, in key order; integers with a page index, whose starts are their tokens.
+///
+/// # Errors
+/// `storage`.
+///
+/// # Panics
+/// If they are not sorted.
+pub fn write(store: &Path, ids: &IdColumn, layout: Layout) -> Result<DataFile> {
+    assert!(ids.is_sorted(), "new ids get their keys in order");
+    if ids.kind() == IdType::Text {
+        return write_content(store, FOLDER, ids.len() as u64, &format::texts_to_bytes(ids)?);
+    }
+    let schema = Schema::new(vec![Field::new(format::PERSON_ID, ids.kind().arrow(), false)]);
+    let mut file = PagedWriter::create(store, FOLDER, Arc::new(schema), layout, 1)?;
+    let column = file.columns().remove(0);
+    let sign = if ids.kind() == IdType::Int { SIGN } else { 0 };
+    for rows in ids.ints().chunks(layout.group_rows()) {
+        let encoded = encode(rows, layout.page_rows, column.clone(), sign, |id| *id as u64);
+        let pages = rows.chunks(layout.page_rows).map(|page| (page.len(), page[0] as u64 ^ sign, 0));
+        file.write_group(vec![encoded], pages)?;
+    }
+    file.finish(store)
+}
+
+const FOLDER: &str = "persons";
 
 /// Person ids by key: those of the visits first, then those of persons without visits.
 #[derive(Clone)]

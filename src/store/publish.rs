@@ -125,7 +125,7 @@ impl ContentFile {
         parquet_failed(&self.folder, error)
     }
 
-    /// Puts it in its place with its page index beside it, and returns its entry, as [`write_paged`] does.
+    /// Puts it in its place with its page index beside it, and returns its entry, as [`write_content`] does.
     ///
     /// # Errors
     /// `storage`.
@@ -183,26 +183,11 @@ pub fn parquet_failed(path: &Path, error: ParquetError) -> Error {
 /// # Errors
 /// `storage`.
 pub fn write_content(store: &Path, folder: &str, rows: u64, bytes: &[u8]) -> Result<DataFile> {
-    write_paged(store, folder, rows, bytes, None)
-}
-
-/// As [`write_content`], with the file's page index beside it.
-///
-/// # Errors
-/// `storage`.
-pub fn write_paged(
-    store: &Path,
-    folder: &str,
-    rows: u64,
-    bytes: &[u8],
-    pages: Option<&[u8]>,
-) -> Result<DataFile> {
     let blake3 = blake3::hash(bytes).to_hex().to_string();
     let path = format!("{folder}/{}.parquet", &blake3[..CONTENT_NAME]);
     let full = store.join(&path);
     write_unless_there(&full, bytes)?;
-    let pages_blake3 = pages.map(|pages| write_index(store, &path, pages)).transpose()?;
-    Ok(DataFile { path, rows, bytes: bytes.len() as u64, blake3, pages_blake3 })
+    Ok(DataFile { path, rows, bytes: bytes.len() as u64, blake3, pages_blake3: None })
 }
 
 /// Writes the page index of a content file and returns its hash.

@@ -8,7 +8,7 @@ use ringtrace::store::copies::CopyFile;
 use ringtrace::store::disk::DiskStore;
 use ringtrace::store::format::{self, Layout, Order};
 use ringtrace::store::manifest::{DataFile, DayFiles, FedWith, Manifest};
-use ringtrace::store::pages::index_path;
+use ringtrace::store::persons;
 use ringtrace::visits::Visits;
 
 use crate::random::Random;
@@ -19,22 +19,13 @@ pub fn short_pages(random: &mut Random) -> Layout {
     Layout { page_rows: random.pick(&[2, 3, 7]), group_pages: random.within(1..=2) as usize }
 }
 
-/// Writes a file of a store and its page index, without the flushing that makes them last.
-fn write(folder: &Path, name: &str, rows: usize, bytes: &[u8], pages: Option<&[u8]>) -> DataFile {
+/// Writes a file of a store, without the flushing that makes it last.
+fn write(folder: &Path, name: &str, rows: usize, bytes: &[u8]) -> DataFile {
     let path = format!("{name}.parquet");
     std::fs::create_dir_all(folder.join(&path).parent().unwrap()).unwrap();
     std::fs::write(folder.join(&path), bytes).unwrap();
-    if let Some(pages) = pages {
-        std::fs::write(folder.join(index_path(&path)), pages).unwrap();
-    }
-    let hash = |bytes: &[u8]| blake3::hash(bytes).to_hex().to_string();
-    DataFile {
-        path,
-        rows: rows as u64,
-        bytes: bytes.len() as u64,
-        blake3: hash(bytes),
-        pages_blake3: pages.map(hash),
-    }
+    let blake3 = blake3::hash(bytes).to_hex().to_string();
+    DataFile { path, rows: rows as u64, bytes: bytes.len() as u64, blake3, pages_blake3: None }
 }
 
 /// Writes ids by key, sorted within each run; `ends` are where runs end.
@@ -46,11 +37,10 @@ pub fn write_ids(
     layout: Layout,
 ) -> Vec<DataFile> {
     let starts = std::iter::once(&0).chain(ends);
-    let runs = starts.zip(ends).enumerate().map(|(run, (from, end))| {
+    let runs = starts.zip(ends).map(|(from, end)| {
         let mut column = IdColumn::new(kind);
         ids[*from..*end].iter().for_each(|id| column.push(id.borrow()));
-        let (bytes, pages) = format::ids_to_bytes(&column, "person_id", layout).unwrap();
-        write(folder, &format!("persons/{run}"), column.len(), &bytes, pages.as_deref())
+        persons::write(folder, &column, layout).unwrap()
     });
     runs.collect()
 }
@@ -60,7 +50,7 @@ pub fn publish(world: &World, folder: &Path, ends: &[usize], layout: Layout) -> 
     let mut manifest = Manifest::empty(FedWith::Visits, world.kind, world.kind);
     manifest.persons = write_ids(folder, world.kind, &world.persons[..world.with_visits], ends, layout);
     let venues = format::venues_to_bytes(&world.known_venues()).unwrap();
-    manifest.venues = Some(write(folder, "venues/all", world.venues.len(), &venues, None));
+    manifest.venues = Some(write(folder, "venues/all", world.venues.len(), &venues));
     for (day, visits) in world.days() {
         let extent = DayExtent::of(day, &visits);
         let copy = |name: &str, visits: &Visits, order: Order| {

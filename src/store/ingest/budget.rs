@@ -30,15 +30,16 @@ const READING: u64 = 72;
 const HELD: u64 = 28;
 /// Bytes a row of a day that is being put in the order of venues.
 const WRITING: u64 = 16;
-/// Bytes a row of a row group that is being written: rows, encoded columns, rows in order before they are handed on.
-const ENCODING: u64 = 64;
+/// Bytes a row of the row groups that are being written, one of each copy: rows, encoded columns, rows in order before
+/// they are handed on.
+const ENCODING: u64 = 128;
 /// Rows a row group.
-const GROUP_ROWS: u64 = (Layout::LOOKED_UP.page_rows * Layout::LOOKED_UP.group_pages) as u64;
+const GROUP_ROWS: u64 = Layout::LOOKED_UP.group_rows() as u64;
 /// Bytes a row that is kept from its first reading on, where days and persons are not known yet: most rows could be of
 /// one day, each of another person.
 const KEPT: u64 = 46;
 /// Bytes a row that stays in memory: on its way to its venue and there, 16 each, and its person, who may have no other.
-const STAYING: u64 = 48;
+const STAYING: u64 = 40;
 /// Bytes a row of scans, for which everything is held at once.
 const SCANS: u64 = 130;
 /// Bytes a person, known or new.

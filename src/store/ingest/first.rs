@@ -121,7 +121,11 @@ pub fn read<T: BulkRows>(bulk: &Bulk<'_>, remember: Remember) -> Result<Seen<T>>
         };
         Ok((seen, end.rows, accepted, end.rejects, extremes, days))
     };
-    let read: Vec<_> = bulk.pieces.par_iter().map(read_one).collect::<Result<_>>()?;
+    // The last pieces first, a few at a time: where the files are larger than the system's cache, it still holds what was
+    // hashed last, and will hold the first days when they are read again.
+    let blocks = bulk.pieces.par_iter().rev().by_uniform_blocks(4 * rayon::current_num_threads());
+    let mut read: Vec<_> = blocks.map(read_one).collect::<Result<_>>()?;
+    read.reverse();
     let file = |file| SeenFile { balance: bulk.balance(file), rejects: Vec::new(), tokens: [None; 2] };
     let mut files: Vec<SeenFile> = (0..bulk.files()).map(file).collect();
     let (mut pieces, mut all_days) = (Vec::with_capacity(read.len()), BTreeMap::new());

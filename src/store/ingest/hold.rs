@@ -123,14 +123,14 @@ fn give_keys(chunks: &mut [Chunk], persons: &mut Persons<'_>) -> Result<()> {
     };
     let split: Vec<(Vec<u16>, Split<u64>)> = chunks.par_iter_mut().map(split).collect();
     let keyed = |range: usize| Keyed::new(split.iter().map(|(_, split)| split.of(range)));
-    let keyed: Vec<Keyed> = (0..ranges.len()).into_par_iter().map(keyed).collect();
+    let mut keyed: Vec<Keyed> = (0..ranges.len()).into_par_iter().map(keyed).collect();
     let of: Vec<Vec<u16>> = split.into_iter().map(|(of, _)| of).collect();
 
     let mut first = Vec::with_capacity(keyed.len());
     let mut all = Vec::new();
-    for part in &keyed {
+    for part in &mut keyed {
         first.push(all.len() as u32);
-        all.extend_from_slice(&part.persons);
+        all.extend(std::mem::take(&mut part.persons));
     }
     persons.add(all)?;
     chunks.par_iter_mut().zip(of).enumerate().for_each(|(at, (chunk, of))| {

@@ -10,7 +10,7 @@ use std::sync::Mutex;
 
 use rayon::prelude::*;
 
-use crate::store::copies::Stay;
+use crate::store::copies::StatedStay;
 use crate::store::ingest::lock;
 use crate::store::ingest::ranges::Ranges;
 use crate::time::{Second, utc_day};
@@ -161,7 +161,7 @@ pub struct Joined {
     pub persons: Vec<u64>,
     /// By place of the day: its visits by person, arrival, venue. Persons are places among those above until they
     /// have keys.
-    pub days: Vec<Vec<Stay>>,
+    pub days: Vec<Vec<StatedStay>>,
     /// File numbers of rows that repeat or prolong another.
     pub merged: Vec<u32>,
     /// Changes of visits on other days.
@@ -244,7 +244,7 @@ impl Joined {
         let outside = row.origin.is_outside();
         if !outside && let Some(slot) = days.slot(row.arrived) {
             let Row { venue, arrived, left, .. } = row;
-            self.days[slot].push(Stay { person: self.persons.len() as u32 - 1, venue, arrived, left });
+            self.days[slot].push(StatedStay { person: self.persons.len() as u32 - 1, venue, arrived, left });
         }
         if days.next <= row.left && (!outside || row.origin.is_carried()) {
             let origin = Origin(row.origin.0 | Origin::OUT | Origin::CARRIED);

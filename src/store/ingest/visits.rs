@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::ids::{Id, IdTable, IdType, NO_KEY};
 use crate::records::bulk::Bulk;
 use crate::records::scans::{PERSONS, VENUES, VisitRows};
-use crate::store::copies::Stay;
+use crate::store::copies::StatedStay;
 use crate::store::disk::DiskStore;
 use crate::store::format::RejectRow;
 use crate::store::ingest::budget::Spare;
@@ -263,7 +263,7 @@ impl Work<'_> {
     /// because each waits for the disk as often as it has encoded a file.
     fn hand_on(&self, days: &Days, mut joined: Vec<Joined>, ordered: bool, writers: usize) -> Result<()> {
         let taken = days.list().iter().enumerate().map(|(slot, day)| {
-            let stays: Vec<Vec<Stay>> =
+            let stays: Vec<Vec<StatedStay>> =
                 joined.iter_mut().map(|joined| std::mem::take(&mut joined.days[slot])).collect();
             (*day, stays)
         });
@@ -292,7 +292,7 @@ impl Work<'_> {
             };
             let stay = |visit: Visit| {
                 let Visit { person, venue, arrived, left, .. } = visit;
-                Stay { person, venue, arrived, left }
+                StatedStay { person, venue, arrived, left }
             };
             self.store.take(*day, vec![visits.iter().map(stay).collect()])?;
         }
@@ -373,7 +373,7 @@ fn changed() -> Error {
 }
 
 /// The stays in the order of persons; each person's keep theirs.
-fn by_person(stays: &[Vec<Stay>]) -> Vec<Vec<Stay>> {
+fn by_person(stays: &[Vec<StatedStay>]) -> Vec<Vec<StatedStay>> {
     let mut all = stays.concat();
     all.par_sort_by_key(|stay| stay.person);
     vec![all]

@@ -10,13 +10,14 @@ use crate::config::VisitRules;
 use crate::error::Result;
 use crate::records::rejects::FileBalance;
 use crate::store::by_venue::{self, Slabs};
-use crate::store::copies::{Copied, CopyFile, Row, Stay};
+use crate::store::copies::{Copied, CopyFile, Row, StatedStay};
 use crate::store::disk::DiskStore;
 use crate::store::format::{self, Layout, Order};
 use crate::store::ingest::{Added, Feed, Report, folder, lock};
 use crate::store::manifest::{DataFile, DayFiles, Manifest};
 use crate::store::merge::Changes;
-use crate::store::publish::{read_content, write_content, write_file, write_paged};
+use crate::store::persons;
+use crate::store::publish::{read_content, write_content, write_file};
 use crate::visits::{Scans, Visit, Visits};
 
 /// The days of a store as they are being written; nothing of them shows before the manifest names it.
@@ -53,13 +54,16 @@ impl<'a> StoreDays<'a> {
             files.scans = Some(write_content(self.folder, &place("scans", day), rows, &bytes)?);
         }
         if let Some(visits) = visits {
-            let mut by_person = self.create("by_person", day, Order::Person)?;
-            push_all(&mut by_person, &visits)?;
-            self.write_copies(&mut files, by_person, || {
+            let scans = files.scans.take();
+            files = DayFiles { scans, ..NO_FILES };
+            if !visits.is_empty() {
+                let mut by_person = self.create("by_person", day, Order::Person)?;
+                push_all(&mut by_person, &visits)?;
+                let by_person = by_person.finish(self.folder)?;
                 let mut by_venue = self.create("by_venue", day, Order::Venue)?;
                 push_all(&mut by_venue, &visits.sorted_by_venue())?;
-                Ok(by_venue)
-            })?;
+                files = files_of(files.scans, by_person, by_venue.finish(self.folder)?);
+            }
         }
         self.done(day, files);
         Ok(())
@@ -75,23 +79,6 @@ impl<'a> StoreDays<'a> {
         CopyFile::create(self.folder, &place(copy, day), order, self.layout)
     }
 
-    /// Finishes both copies of a day, unless it has no visits.
-    fn write_copies<T: Row>(
-        &self,
-        files: &mut DayFiles,
-        by_person: CopyFile<T>,
-        by_venue: impl FnOnce() -> Result<CopyFile<T>>,
-    ) -> Result<()> {
-        *files = DayFiles { scans: files.scans.take(), ..NO_FILES };
-        if !by_person.is_empty() {
-            let Copied { file, arrived_min, left_max } = by_person.finish(self.folder)?;
-            files.by_person = Some(file);
-            files.by_venue = Some(by_venue()?.finish(self.folder)?.file);
-            (files.arrived_min, files.left_max) = (Some(arrived_min), Some(left_max));
-        }
-        Ok(())
-    }
-
     fn done(&self, day: u32, files: DayFiles) {
         // All visits of a new day may have turned out to belong to visits of days before.
         let known = self.current.is_some_and(|store| store.manifest().days.contains_key(&day));
@@ -103,6 +90,17 @@ impl<'a> StoreDays<'a> {
 
 const NO_FILES: DayFiles =
     DayFiles { arrived_min: None, left_max: None, by_person: None, by_venue: None, scans: None };
+
+fn files_of(scans: Option<DataFile>, by_person: Copied, by_venue: Copied) -> DayFiles {
+    let Copied { file, arrived_min, left_max } = by_person;
+    DayFiles {
+        arrived_min: Some(arrived_min),
+        left_max: Some(left_max),
+        by_person: Some(file),
+        by_venue: Some(by_venue.file),
+        scans,
+    }
+}
 
 /// The folder of a day's files of one kind.
 fn place(kind: &str, day: u32) -> String {
@@ -125,16 +123,29 @@ impl StoreDays<'_> {
     ///
     /// # Errors
     /// `storage`.
-    pub fn take(&self, day: u32, stays: Vec<Vec<Stay>>) -> Result<()> {
-        let mut files = self.before(day);
-        let mut by_person = self.create("by_person", day, Order::Person)?;
-        stays.iter().try_for_each(|part| by_person.push(part))?;
-        self.write_copies(&mut files, by_person, || {
+    pub fn take(&self, day: u32, stays: Vec<Vec<StatedStay>>) -> Result<()> {
+        let scans = self.before(day).scans;
+        if stays.iter().all(Vec::is_empty) {
+            self.done(day, DayFiles { scans, ..NO_FILES });
+            return Ok(());
+        }
+        let by_person = || {
+            let mut copy = self.create("by_person", day, Order::Person)?;
+            stays.iter().try_for_each(|part| copy.push(part))?;
+            copy.finish(self.folder)
+        };
+        let by_venue = || {
             let mut copy = self.create("by_venue", day, Order::Venue)?;
-            by_venue::hand_on(stays, &self.slabs, |stays| copy.push(stays))?;
-            Ok(copy)
-        })?;
-        self.done(day, files);
+            by_venue::hand_on(&stays, &self.slabs, |stays| copy.push(stays))?;
+            copy.finish(self.folder)
+        };
+        // At once, in a thread of its own: each waits for the disk as often as it has encoded a row group.
+        let (by_person, by_venue) = std::thread::scope(|scope| {
+            let by_person = scope.spawn(by_person);
+            let by_venue = by_venue();
+            (by_person.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), by_venue)
+        });
+        self.done(day, files_of(scans, by_person?, by_venue?));
         Ok(())
     }
 
@@ -176,9 +187,7 @@ pub fn publish(
     next.venue_id_type = venues.ids.ids().kind();
     next.directed = directed || before.directed;
     if !new_persons.is_empty() {
-        let (bytes, pages) = format::ids_to_bytes(&new_persons, "person_id", feed.layout)?;
-        let rows = new_persons.len() as u64;
-        next.persons.push(write_paged(place, "persons", rows, &bytes, pages.as_deref())?);
+        next.persons.push(persons::write(place, &new_persons, feed.layout)?);
     }
     let bytes = format::venues_to_bytes(&venues)?;
     next.venues = Some(write_content(place, "venues", venues.ids.len() as u64, &bytes)?);
