@@ -1,6 +1,7 @@
 """Says whether two answers are equal in every row and column, and prints what differs.
 
     compare.py REFERENCE OUT --rings 1|2
+    compare.py OUT --rings 1|2              only counts it
 
 Either folder may hold ring1.parquet and ring2.parquet, as the peers write them, or ringtrace's contacts.parquet.
 Prints one line of JSON; exits 1 if there is any difference.
@@ -30,7 +31,7 @@ def answer(folder, rings):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("reference", type=pathlib.Path)
+    parser.add_argument("reference", type=pathlib.Path, nargs="?")
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("--rings", type=int, choices=(1, 2), default=2)
     a = parser.parse_args()
@@ -38,13 +39,16 @@ def main():
     db = duckdb.connect()
     db.execute(f"set memory_limit='{memory_limit()}'; set temp_directory='{a.out}/spill'")
     columns = ", ".join(COLUMNS)
+    db.execute(f"create view found as select * from ({answer(a.out, a.rings)}) t({columns})")
+    rows = {f"ring{r}": 0 for r in range(1, a.rings + 1)}
+    rows |= {f"ring{r}": n for r, n in db.execute("select ring, count(*) from found group by ring").fetchall()}
+    if not a.reference:
+        print(json.dumps({"rows": rows}))
+        return 0
     both = (a.reference / "ring2.parquet").exists()
     # The reference may hold both rings where only the first was asked for; an answer may not hold more than was asked.
     expected = answer(a.reference, 2 if both else 1)
     db.execute(f"create view expected as select * from ({expected}) t({columns}) where ring <= {a.rings}")
-    db.execute(f"create view found as select * from ({answer(a.out, a.rings)}) t({columns})")
-    rows = {f"ring{r}": 0 for r in range(1, a.rings + 1)}
-    rows |= {f"ring{r}": n for r, n in db.execute("select ring, count(*) from found group by ring").fetchall()}
     missing, surplus = "from expected except all from found", "from found except all from expected"
     counts = {name: db.execute(f"select count(*) from ({sql})").fetchone()[0]
               for name, sql in (("missing", missing), ("surplus", surplus))}
