@@ -30,8 +30,8 @@ pub struct Common {
     /// Threads to use; all cores without it
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_024))]
     pub threads: Option<u16>,
-    /// Memory to take, such as 8GiB: an ingest of visits goes by groups of days to stay below it; what cannot, such as a
-    /// whole graph, is refused
+    /// Memory to take, such as 8GiB: an ingest of visits goes by groups of days to stay below it, a trace by ranges of
+    /// persons; what cannot, such as a whole graph, is refused
     #[arg(long, global = true, value_name = "SIZE", default_value = "4GiB")]
     pub memory: bytesize::ByteSize,
     /// Say nothing but results and errors

@@ -56,6 +56,7 @@ pub mod commands;
 pub mod config;
 pub mod error;
 pub mod ids;
+pub mod person_set;
 pub mod progress;
 pub mod schema;
 pub mod time;

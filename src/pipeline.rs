@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
 use jiff::civil::Date;
+use tempfile::TempDir;
 
 use crate::colors::{self, Scheme};
 use crate::config::Config;
@@ -313,12 +314,12 @@ fn notes(store: &DiskStore, visits: &UpTo<'_>, facts: &Facts) -> Vec<String> {
 }
 
 fn plan(config: &Config, count_sources: bool) -> Plan<'_> {
-    // The other half is for what is being read and written.
+    // The rest is for what is being read and written: at 160 million persons 1.4 GB.
     Plan {
         config: &config.contacts,
         runner: &LocalRunner::BY_COST,
         count_sources,
-        sums_bytes: config.memory / 2,
+        sums_bytes: config.memory / 8 * 5,
     }
 }
 
@@ -326,7 +327,8 @@ fn plan(config: &Config, count_sources: bool) -> Plan<'_> {
 pub enum From<'a> {
     /// A published store.
     Store(&'a Path),
-    /// The configuration's scans or visits, held in memory.
+    /// The configuration's scans or visits, held in memory; visits that do not fit it go into a store of their own, which is
+    /// gone with the answer.
     Files,
 }
 
@@ -334,18 +336,22 @@ pub enum From<'a> {
 struct Opened {
     visits: Box<dyn VisitSource>,
     report: Report,
+    /// Where they are, if only for this answer.
+    _folder: Option<TempDir>,
 }
 
-fn open(config: &Config, from: &From<'_>) -> Result<Opened> {
-    match from {
-        From::Store(folder) => {
-            Ok(Opened { visits: Box::new(DiskStore::open_existing(folder)?), report: Report::default() })
-        }
-        From::Files => {
-            let (visits, report) = ingest::hold(&feed(config)?)?;
-            Ok(Opened { visits: Box::new(visits), report })
-        }
+fn open(config: &Config, from: &From<'_>, out: &Path) -> Result<Opened> {
+    if let From::Store(folder) = from {
+        let visits = Box::new(DiskStore::open_existing(folder)?);
+        return Ok(Opened { visits, report: Report::default(), _folder: None });
     }
+    let feed = feed(config)?;
+    if let Some((visits, report)) = ingest::hold(&feed)? {
+        return Ok(Opened { visits: Box::new(visits), report, _folder: None });
+    }
+    let folder = crate::store::publish::unfinished_folder(out)?;
+    let Ingested { report, store, .. } = ingest::ingest(folder.path(), &feed)?;
+    Ok(Opened { visits: Box::new(store), report, _folder: Some(folder) })
 }
 
 /// A folder for results must not be one that something was published in: its files would no longer be what was.
@@ -388,7 +394,7 @@ pub fn trace(
     check_out(out)?;
     progress.expect(4);
     progress.begin("visits");
-    let Opened { visits, report } = open(config, from)?;
+    let Opened { visits, report, _folder } = open(config, from, out)?;
     let visits = &*visits;
     progress.end(&format!("{} visits", visits.days().iter().map(|d| d.visits).sum::<u64>()));
     progress.begin("facts");
@@ -438,7 +444,7 @@ pub fn contacts(
     check_out(out)?;
     progress.expect(2);
     progress.begin("visits");
-    let Opened { visits, report } = open(config, from)?;
+    let Opened { visits, report, _folder } = open(config, from, out)?;
     let venues = visits.venues();
     progress.end(&format!("{} visits", visits.days().iter().map(|d| d.visits).sum::<u64>()));
     let mut chosen = vec![selection.venues.is_empty(); venues.ids.len()];

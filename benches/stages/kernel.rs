@@ -6,7 +6,7 @@
 use coitrees::{COITree, Interval, IntervalTree};
 use ringtrace::contacts::overlap::{SourceSpan, VenueVisits, sweep};
 use ringtrace::contacts::sums::{Scratch, Wanted, add_up};
-use ringtrace::ids::PersonSet;
+use ringtrace::person_set::PersonSet;
 
 use crate::{Size, best_of, report};
 

@@ -8,7 +8,7 @@
 use multiversion::multiversion;
 
 use super::overlap::{SourceSpan, VenueVisits};
-use crate::ids::PersonSet;
+use crate::person_set::PersonSet;
 use crate::time::Second;
 
 /// What one visit shares with all sources at its venue.

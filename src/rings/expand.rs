@@ -14,7 +14,8 @@ use super::{
 use crate::config::{ContactConfig, Edges};
 use crate::contacts::ContactRule;
 use crate::error::Result;
-use crate::ids::{IdTable, PersonSet};
+use crate::ids::IdTable;
+use crate::person_set::PersonSet;
 use crate::store::VisitSource;
 use crate::store::persons::Persons;
 use crate::time::{FOREVER, Second};

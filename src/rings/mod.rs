@@ -5,7 +5,7 @@ pub mod reduce;
 pub mod runner;
 mod sources;
 
-use crate::ids::PersonSet;
+use crate::person_set::PersonSet;
 use crate::time::Second;
 
 pub use expand::{Part, PartEdges, Plan, Seeds, Sink, expand};

@@ -22,7 +22,7 @@ use crate::contacts::ContactRule;
 use crate::contacts::overlap::{SourceSpan, VenueVisits, sweep};
 use crate::contacts::sums::{Scratch, VisitSum, Wanted, add_up};
 use crate::error::Result;
-use crate::ids::Places;
+use crate::person_set::Places;
 use crate::store::{Keys, Stay, Times, VisitSource};
 
 /// Finds the contacts of one ring. An implementor chooses where the kernel runs, never what it computes: equal

@@ -87,21 +87,21 @@ struct NewFiles {
     report: Report,
 }
 
-/// Reads the feed into memory, for a single trace.
+/// Reads the feed into memory, for a single trace; `None` if visits need more than given.
 ///
 /// # Errors
-/// Those of reading the files; `usage` if their visits need more memory than given.
-pub fn hold(feed: &Feed<'_>) -> Result<(MemoryVisits, Report)> {
+/// Those of reading the files; `usage` if scans need more memory than given.
+pub fn hold(feed: &Feed<'_>) -> Result<Option<(MemoryVisits, Report)>> {
     match feed.with {
         FedWith::Scans => {
             let (added, days) = scans::hold(feed)?;
             let (persons, venues, report) = added.held();
-            Ok((MemoryVisits::new(persons, venues, days), report))
+            Ok(Some((MemoryVisits::new(persons, venues, days), report)))
         }
         FedWith::Visits => {
-            let (added, visits) = hold::hold(feed)?;
+            let Some((added, visits)) = hold::hold(feed)? else { return Ok(None) };
             let (persons, venues, report) = added.held();
-            Ok((MemoryVisits::together(persons, venues, visits), report))
+            Ok(Some((MemoryVisits::together(persons, venues, visits), report)))
         }
     }
 }

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use parquet::errors::ParquetError;
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempDir};
 
 use crate::error::{Error, Result};
 use crate::store::manifest::DataFile;
@@ -263,6 +263,16 @@ pub fn publish_entry(finished: &Path, place: &Path) -> Result<()> {
 fn sync_folder(folder: &Path) -> Result<()> {
     let open = File::open(folder).map_err(Error::storage(folder, "opening"))?;
     open.sync_all().map_err(Error::storage(folder, "flushing"))
+}
+
+/// A folder in `folder` that is gone when dropped, or with what a killed process left.
+///
+/// # Errors
+/// `storage`.
+pub fn unfinished_folder(folder: &Path) -> Result<TempDir> {
+    create_folder(folder)?;
+    let made = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(folder);
+    made.map_err(Error::storage(folder, "creating a folder in"))
 }
 
 /// Removes what a killed process left unfinished directly in `folder`.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use ringtrace::contacts::overlap::{SourceSpan, VenueVisits, sweep};
 use ringtrace::contacts::sums::{Scratch, VisitSum, Wanted, add_up};
-use ringtrace::ids::PersonSet;
+use ringtrace::person_set::PersonSet;
 use ringtrace::rings::reduce::Sums;
 use ringtrace::rings::{Exposed, Exposure};
 

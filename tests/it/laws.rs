@@ -32,7 +32,8 @@ fn folder() -> TempDir {
 /// Reads the files into memory.
 fn held(town: &Town, base: &Path, files: &[(&str, &[Row])]) -> (Told, Report) {
     let (table, venues) = (town.deliver(base, files), town.deliver_venues(base, "venues"));
-    let (visits, report) = hold(&town.feed(&table, &venues)).expect("the files are good");
+    let held = hold(&town.feed(&table, &venues)).expect("the files are good");
+    let (visits, report) = held.expect("memory is not scarce");
     balance(&report, "venues");
     ((told_held(&visits), told_rings(&visits, town)), report)
 }

@@ -6,7 +6,7 @@ use ringtrace::config::Cumulative;
 use ringtrace::contacts::ContactRule;
 use ringtrace::contacts::cumulative::adds_up;
 use ringtrace::contacts::pairs::{Extent, find};
-use ringtrace::ids::PersonSet;
+use ringtrace::person_set::PersonSet;
 use ringtrace::records::scans::{Direction, NOT_LEFT};
 use ringtrace::rings::{
     Find, Frontier, FrontierPlace, Hop, LocalRunner, Plan, Runner, SourceRef, Traced, join_windows,

@@ -111,14 +111,9 @@ impl Spare {
         (1..=self.threads + 1).rev().find(fits).unwrap_or(1) as usize
     }
 
-    /// # Errors
-    /// `usage` with the bytes needed if that many visits cannot be held in memory at once.
-    pub fn check_visits(&self, rows: u64) -> Result<()> {
-        let needed = self.fixed.saturating_add(rows.saturating_mul(STAYING));
-        if needed > self.budget.memory {
-            return Err(too_large("the visits of these files", needed));
-        }
-        Ok(())
+    /// Whether that many visits can be held in memory at once, until a trace of them ends.
+    pub fn holds(&self, rows: u64) -> bool {
+        self.fixed.saturating_add(rows.saturating_mul(STAYING)) <= self.budget.memory
     }
 
     /// # Errors

@@ -29,14 +29,17 @@ use crate::store::ingest::{Added, Feed, NewFiles, new_files};
 use crate::time::Second;
 use crate::visits::{EndSource, Visits};
 
-/// Reads the feed's visits into memory, all days together, sorted by venue, arrival, person.
+/// Reads the feed's visits into memory, all days together, sorted by venue, arrival, person; `None` if they do not fit the
+/// memory given.
 ///
 /// # Errors
-/// Those of reading; `usage` if they do not fit the memory given.
-pub fn hold(feed: &Feed<'_>) -> Result<(Added, Visits)> {
+/// Those of reading.
+pub fn hold(feed: &Feed<'_>) -> Result<Option<(Added, Visits)>> {
     let NewFiles { unread, venue_files, mut report } = new_files(feed, None)?;
     let bulk = Bulk::open::<VisitRows>(&unread, feed.table, false, feed.budget.piece_rows)?;
-    Spare::new(feed.budget, bulk.rows, 0).check_visits(bulk.rows)?;
+    if !Spare::new(feed.budget, bulk.rows, 0).holds(bulk.rows) {
+        return Ok(None);
+    }
     let seen = first::read::<VisitRows>(&bulk, Remember { rows: true, persons: false })?;
     let Seen { mut files, pieces, texts: [persons, venues], tokens: [_, venue_tokens], .. } = seen;
     let mut persons = Persons::new(None, &bulk, &files, persons)?;
@@ -60,7 +63,7 @@ pub fn hold(feed: &Feed<'_>) -> Result<(Added, Visits)> {
         fed_rejects,
         report,
     };
-    Ok((added, visits))
+    Ok(Some((added, visits)))
 }
 
 /// Some rows of a file.
