@@ -126,12 +126,14 @@ def markdown(result):
     machine = result["machine"]
     versions = ", ".join(f"{NAMES[package]} {version}" for package, version in result["versions"].items())
     origin = "" if result["built_here"] else ", a binary that was given and not built for this run"
+    in_cache = result["parquet_bytes"] < result["machine"]["memory_gib"] * 2**29
+    inputs = "in the page cache" if in_cache else "on disk, larger than the memory that is left for them"
     world = "{visits:,} visits of {people:,} people at {venues:,} venues, {cases:,} cases".format(**result)
     return f"""# {result['size']}: {world}
 
 {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}.
 {result['ringtrace']} (commit {result['commit']}{origin}), {versions}.
-Median of {result['rounds']}, all contenders in turn, inputs in the page cache. Counted is the whole process for
+Median of {result['rounds']}, all contenders in turn, inputs {inputs}. Counted is the whole process for
 ringtrace, and for peers the time of the query alone, without starting and importing.
 {disturbance(result)}
 

@@ -235,17 +235,7 @@ struct Placed {
 /// The visits that the rows make, by venue, arrival, person, and how many rows of each file are part of another's visit.
 fn by_venue(chunks: Vec<Chunk>, venues: usize, files: usize) -> (Visits, Vec<u64>) {
     let rows: usize = chunks.iter().map(|chunk| chunk.person.len()).sum();
-    let count = |mut counts: Vec<u32>, chunk: &Chunk| {
-        chunk.venue.iter().for_each(|venue| counts[*venue as usize] += 1);
-        counts
-    };
-    let sum = |mut one: Vec<u32>, two: Vec<u32>| {
-        one.iter_mut().zip(two).for_each(|(one, two)| *one += two);
-        one
-    };
-    let none = || vec![0_u32; venues];
-    let at_once = chunks.len().div_ceil(rayon::current_num_threads()).max(1);
-    let counts = chunks.par_iter().with_min_len(at_once).fold(none, count).reduce(none, sum);
+    let counts = rows_by_venue(&chunks, venues);
     let ranges = VenueRanges::of_counts(&counts);
     let files_of: Vec<u32> = chunks.iter().map(|chunk| chunk.file).collect();
     let split = |chunk: Chunk| {
@@ -284,6 +274,7 @@ fn by_venue(chunks: Vec<Chunk>, venues: usize, files: usize) -> (Visits, Vec<u64
 
     let mut merged = vec![0; files];
     joined.iter().flat_map(|(_, merged)| merged).for_each(|file| merged[*file as usize] += 1);
+    // What was joined has left gaps, at the end of each range.
     let columns = [&mut visits.person, &mut visits.venue, &mut visits.arrived, &mut visits.left];
     columns.into_par_iter().for_each(|column| {
         let (mut to, mut from) = (0, 0);
@@ -298,6 +289,21 @@ fn by_venue(chunks: Vec<Chunk>, venues: usize, files: usize) -> (Visits, Vec<u64
     visits.seen_until = visits.left.clone();
     visits.end_source = vec![EndSource::CheckOut; visits.len()];
     (visits, merged)
+}
+
+/// How many rows each venue has.
+fn rows_by_venue(chunks: &[Chunk], venues: usize) -> Vec<u32> {
+    let count = |mut counts: Vec<u32>, chunk: &Chunk| {
+        chunk.venue.iter().for_each(|venue| counts[*venue as usize] += 1);
+        counts
+    };
+    let sum = |mut one: Vec<u32>, two: Vec<u32>| {
+        one.iter_mut().zip(two).for_each(|(one, two)| *one += two);
+        one
+    };
+    let none = || vec![0_u32; venues];
+    let at_once = chunks.len().div_ceil(rayon::current_num_threads()).max(1);
+    chunks.par_iter().with_min_len(at_once).fold(none, count).reduce(none, sum)
 }
 
 fn venue_range(ranges: &VenueRanges, range: usize) -> Range<usize> {
