@@ -158,14 +158,6 @@ impl IdColumn {
         taken
     }
 
-    /// The integers as numbers that compare as they do.
-    ///
-    /// # Panics
-    /// If the column holds text.
-    pub fn tokens(&self) -> impl Iterator<Item = u64> + '_ {
-        (0..self.len()).map(|row| self.token(row))
-    }
-
     /// The row of an id in a sorted column of integers.
     ///
     /// # Panics

@@ -90,7 +90,7 @@ pub fn night(config: &Config, base: &Path, date: Date, progress: &dyn Progress) 
 
     progress.begin("contacts, rings");
     let mut traced = Traced::default();
-    rings::expand(&visits, &facts.seeds(&config.contacts), plan(config, false), &mut traced)?;
+    rings::expand(&visits, &facts.seeds(&config.contacts), plan(config, &visits, false), &mut traced)?;
     progress.end(&format!("{} persons reached", traced.contacts.len()));
 
     progress.begin("colors");
@@ -313,14 +313,12 @@ fn notes(store: &DiskStore, visits: &UpTo<'_>, facts: &Facts) -> Vec<String> {
     notes
 }
 
-fn plan(config: &Config, count_sources: bool) -> Plan<'_> {
-    // The rest is for what is being read and written: at 160 million persons 1.4 GB.
-    Plan {
-        config: &config.contacts,
-        runner: &LocalRunner::BY_COST,
-        count_sources,
-        sums_bytes: config.memory / 8 * 5,
-    }
+fn plan<'a>(config: &'a Config, visits: &dyn VisitSource, count_sources: bool) -> Plan<'a> {
+    // At most five eighths: what is being read and written takes the rest, 1.4 GB at 160 million persons. At least a
+    // sixteenth: visits that are held may leave nothing, and a pass for each person would never end.
+    let left = config.memory.saturating_sub(visits.held_bytes());
+    let sums_bytes = left.min(config.memory / 8 * 5).max(config.memory / 16);
+    Plan { config: &config.contacts, runner: &LocalRunner::BY_COST, count_sources, sums_bytes }
 }
 
 /// Where a trace or a whole graph takes its visits from.
@@ -394,7 +392,7 @@ pub fn trace(
     check_out(out)?;
     progress.expect(4);
     progress.begin("visits");
-    let Opened { visits, report, _folder } = open(config, from, out)?;
+    let Opened { _folder, visits, report } = open(config, from, out)?;
     let visits = &*visits;
     progress.end(&format!("{} visits", visits.days().iter().map(|d| d.visits).sum::<u64>()));
     progress.begin("facts");
@@ -405,7 +403,7 @@ pub fn trace(
     let kinds = !config.table("windows").paths.is_empty();
     let columns = ContactColumns { kinds, sources: count_sources };
     let mut files = TraceFiles::create(out, names, columns)?;
-    rings::expand(visits, &facts.seeds(&config.contacts), plan(config, count_sources), &mut files)?;
+    rings::expand(visits, &facts.seeds(&config.contacts), plan(config, visits, count_sources), &mut files)?;
     progress.end(&format!("{} persons reached", files.rings.iter().sum::<u64>()));
     progress.begin("outputs");
     let mut read = report.files;
@@ -444,7 +442,7 @@ pub fn contacts(
     check_out(out)?;
     progress.expect(2);
     progress.begin("visits");
-    let Opened { visits, report, _folder } = open(config, from, out)?;
+    let Opened { _folder, visits, report } = open(config, from, out)?;
     let venues = visits.venues();
     progress.end(&format!("{} visits", visits.days().iter().map(|d| d.visits).sum::<u64>()));
     let mut chosen = vec![selection.venues.is_empty(); venues.ids.len()];

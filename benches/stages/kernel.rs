@@ -5,7 +5,7 @@
 
 use coitrees::{COITree, Interval, IntervalTree};
 use ringtrace::contacts::overlap::{SourceSpan, VenueVisits, sweep};
-use ringtrace::contacts::sums::{Scratch, Wanted, add_up};
+use ringtrace::contacts::sums::{Crowd, Scratch, Wanted, add_up};
 use ringtrace::person_set::PersonSet;
 
 use crate::{Size, best_of, report};
@@ -40,7 +40,7 @@ impl Random {
 }
 
 fn venue(visitors: u64, random: &mut Random) -> Venue {
-    let mut rows: Vec<(u32, u32, u32)> = (0..visitors)
+    let rows = (0..visitors)
         .map(|person| {
             let rush = [8 * 3_600, 18 * 3_600][random.below(2) as usize];
             let at = if random.below(2) == 0 { rush + random.below(3_600) } else { random.below(DAY_S) };
@@ -48,13 +48,29 @@ fn venue(visitors: u64, random: &mut Random) -> Venue {
             (at as u32, (at + stay) as u32, person as u32)
         })
         .collect();
+    of_rows(rows, 50)
+}
+
+/// A match of three hours, every second visitor a source: nearly everyone meets nearly everyone.
+fn stadium(visitors: u64, random: &mut Random) -> Venue {
+    let rows = (0..visitors)
+        .map(|person| {
+            let at = 68_400 + random.below(2_400);
+            (at as u32, (at + 9_000 + random.below(2_400)) as u32, person as u32)
+        })
+        .collect();
+    of_rows(rows, 2)
+}
+
+/// Start, end and person of each visitor; one in `every` is a source.
+fn of_rows(mut rows: Vec<(u32, u32, u32)>, every: u32) -> Venue {
     rows.sort_unstable();
-    let is_source = |person: u32| person.is_multiple_of(50);
+    let is_source = |person: u32| person.is_multiple_of(every);
     let span = |&(from, until, person): &(u32, u32, u32)| SourceSpan {
         from,
         until,
         seen_until: until,
-        source: person / 50,
+        source: person / every,
         person,
     };
     let mut spans: Vec<SourceSpan> = rows.iter().filter(|row| is_source(row.2)).map(span).collect();
@@ -71,10 +87,11 @@ fn venue(visitors: u64, random: &mut Random) -> Venue {
 /// Pairs that share enough, and the seconds they share: what every way must agree on.
 type Answer = (u64, u64);
 
-fn summed(venues: &[Venue]) -> Answer {
+fn summed(venues: &[Venue], crowd: Crowd) -> Answer {
     let settled = PersonSet::default();
     let wanted = Wanted { settled: &settled, from: 0, until: u32::MAX };
     let (mut scratch, mut sums) = (Scratch::default(), Vec::new());
+    scratch.crowd = crowd;
     let mut answer = (0, 0);
     for venue in venues {
         sums.clear();
@@ -146,6 +163,24 @@ fn by_superintervals(venues: &[Venue]) -> Answer {
     answer
 }
 
+/// Measures when it pays to count pairs rather than to meet them.
+fn run_crowds(most: u64, runs: usize, random: &mut Random) {
+    for visitors in [most / 16, most / 4, most, 4 * most] {
+        let venue = [stadium(visitors, random)];
+        let met = Crowd { sources: usize::MAX, pairs: 0 };
+        let (took, expected) = best_of(runs, || summed(&venue, met));
+        println!("kernel, {visitors} in a stadium, half of them sources: {} pairs", expected.0);
+        report("  every pair met", took, visitors, "visitors");
+        for (way, crowd) in
+            [("  pairs counted", Crowd { sources: 0, pairs: 0 }), ("  as add_up chooses", Crowd::default())]
+        {
+            let (took, answer) = best_of(runs, || summed(&venue, crowd));
+            assert_eq!(answer, expected, "{way}: other pairs");
+            report(way, took, visitors, "visitors");
+        }
+    }
+}
+
 /// Measures all four ways on the same venues.
 pub fn run(size: Size) {
     let (crowd, venues, runs) = if size == Size::Real { (40_000, 20_000, 3) } else { (2_000, 200, 1) };
@@ -153,7 +188,7 @@ pub fn run(size: Size) {
     let city: Vec<Venue> = (1..=venues).map(|rank| venue((crowd / rank).max(12), &mut random)).collect();
     let stadium = [venue(crowd, &mut random)];
     for (name, venues) in [("city", &city[..]), ("one crowd", &stadium[..])] {
-        let (took, expected) = best_of(runs, || summed(venues));
+        let (took, expected) = best_of(runs, || summed(venues, Crowd::default()));
         println!("kernel, {name}: {} venues, {} pairs", venues.len(), expected.0);
         report("  add_up, all sums of a contact", took, expected.0, "pairs");
         for (way, work) in [
@@ -166,4 +201,5 @@ pub fn run(size: Size) {
             report(way, took, answer.0, "pairs");
         }
     }
+    run_crowds(crowd, runs, &mut random);
 }

@@ -4,6 +4,7 @@
 //! cut to the source's window, that share `[lo, hi)` with `hi - lo >= min_overlap` and `hi > lo`. Spans that only
 //! touch share nothing.
 
+pub mod crowd;
 pub mod cumulative;
 pub mod graph;
 pub mod overlap;

@@ -1,11 +1,13 @@
 //! The whole contact graph of a period: every pair, not only those around cases, behind a size estimate.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use crate::contacts::overlap::{VenueVisits, count_pairs, sweep_pairs};
 use crate::contacts::{ContactRule, cumulative};
 use crate::error::{Error, Result};
-use crate::store::{Stay, VisitSource, stays_of};
+use crate::store::{Stay, VisitSource, stays_at};
 use crate::time::Second;
 
 /// Which part of the graph.
@@ -106,9 +108,9 @@ pub fn find(visits: &dyn VisitSource, extent: &Extent, rule: &ContactRule) -> Re
     Ok(pairs)
 }
 
-/// Calls `work(visits, first, needed_s)` for every venue of every day, in parallel within a day. The visits from index
-/// `first` on arrived that day; those before it arrived earlier and are still going on. A pair belongs to the day on
-/// which the later of the two arrived.
+/// Calls `work(visits, first, needed_s)` for every venue of every day that reaches into the period, a range of venues a
+/// thread. The visits from index `first` on arrived that day; those before it arrived earlier and are still going on. A
+/// pair belongs to the day on which the later of the two arrived. Where days are held together, they are one.
 fn for_each_venue<T: Send>(
     visits: &dyn VisitSource,
     extent: &Extent,
@@ -120,23 +122,35 @@ fn for_each_venue<T: Send>(
         visit.left = visit.left.min(extent.until);
         (visit.arrived < visit.left && extent.venues[visit.venue as usize]).then_some(visit)
     };
-    let mut results = Vec::new();
-    let mut going_on: Vec<Stay> = Vec::new();
-    for (at, day) in visits.days().iter().enumerate() {
-        going_on.retain(|visit| visit.left > day.arrived_min);
-        let mut rows: Vec<(Stay, bool)> = going_on.iter().map(|visit| (*visit, false)).collect();
-        rows.extend(stays_of(visits, at)?.into_iter().filter_map(cut).map(|visit| (visit, true)));
-        rows.sort_unstable_by_key(|(v, today)| (v.venue, *today, v.arrived, v.person));
-        let venues: Vec<&[(Stay, bool)]> = rows.chunk_by(|a, b| a.0.venue == b.0.venue).collect();
-        results.par_extend(venues.par_iter().filter_map(|here| {
-            let needed_s = rule.needed_s(here[0].0.venue)?;
-            let first = here.partition_point(|(_, today)| !today);
-            let person: Vec<u32> = here.iter().map(|(v, _)| v.person).collect();
-            let arrived: Vec<u32> = here.iter().map(|(v, _)| v.arrived).collect();
-            let left: Vec<u32> = here.iter().map(|(v, _)| v.left).collect();
-            Some(work(VenueVisits { person: &person, arrived: &arrived, left: &left }, first, needed_s))
-        }));
-        going_on.extend(rows.iter().filter(|(_, today)| *today).map(|(visit, _)| *visit));
-    }
-    Ok(results)
+    let in_period = |day: &usize| visits.days()[*day].overlaps(extent.from, extent.until);
+    let days: Vec<usize> = (0..visits.days().len()).filter(in_period).collect();
+    let rows: u64 = days.iter().map(|day| visits.days()[*day].rows).sum();
+    let ranges = visits.venue_ranges(&days, (rows / RANGE_VISITS).max(1) as usize)?;
+    let in_range = |venues: Range<u32>| -> Result<Vec<T>> {
+        let mut results = Vec::new();
+        let mut going_on: Vec<Stay> = Vec::new();
+        for day in &days {
+            going_on.retain(|visit| visit.left > visits.days()[*day].arrived_min);
+            let mut rows: Vec<(Stay, bool)> = going_on.iter().map(|visit| (*visit, false)).collect();
+            let today = stays_at(visits, *day, venues.clone())?.into_iter().filter_map(cut);
+            rows.extend(today.map(|visit| (visit, true)));
+            rows.sort_unstable_by_key(|(v, today)| (v.venue, *today, v.arrived, v.person));
+            for here in rows.chunk_by(|a, b| a.0.venue == b.0.venue) {
+                let Some(needed_s) = rule.needed_s(here[0].0.venue) else { continue };
+                let first = here.partition_point(|(_, today)| !today);
+                let person: Vec<u32> = here.iter().map(|(v, _)| v.person).collect();
+                let arrived: Vec<u32> = here.iter().map(|(v, _)| v.arrived).collect();
+                let left: Vec<u32> = here.iter().map(|(v, _)| v.left).collect();
+                let venue = VenueVisits { person: &person, arrived: &arrived, left: &left };
+                results.push(work(venue, first, needed_s));
+            }
+            going_on.extend(rows.iter().filter(|(_, today)| *today).map(|(visit, _)| *visit));
+        }
+        Ok(results)
+    };
+    let results: Vec<Vec<T>> = ranges.into_par_iter().map(in_range).collect::<Result<_>>()?;
+    Ok(results.into_iter().flatten().collect())
 }
+
+/// Visits a range of venues, about.
+const RANGE_VISITS: u64 = 1 << 18;

@@ -3,10 +3,12 @@
 //! [`sweep`](super::overlap::sweep) names every pair. Where only the sums are wanted, a crowd has far more pairs than
 //! visits, so here each visit meets all sources at once: those already there when it begins lie together in an array,
 //! those that come while it lasts are a slice of the spans by start. Both are walked by loops without branches, which
-//! the compiler turns into several pairs an instruction, and a visit's sums are written once.
+//! the compiler turns into several pairs an instruction, and a visit's sums are written once. Where even that would be
+//! too many pairs, [`crowd`](super::crowd) counts them.
 
 use multiversion::multiversion;
 
+use super::crowd::{add_up_crowd, more_pairs_than};
 use super::overlap::{SourceSpan, VenueVisits};
 use crate::person_set::PersonSet;
 use crate::time::Second;
@@ -47,9 +49,39 @@ pub struct Wanted<'a> {
     pub until: u32,
 }
 
+/// Where sources are a crowd, whose pairs are counted rather than met. Anything but the default is for tests.
+#[derive(Clone, Copy, Debug)]
+pub struct Crowd {
+    /// How many there are, at least.
+    pub sources: usize,
+    /// How many of them a visit meets in the mean, more than: beyond, counting costs less.
+    pub pairs: u64,
+}
+
+impl Default for Crowd {
+    fn default() -> Self {
+        Crowd { sources: 1 << 12, pairs: 1 << 12 }
+    }
+}
+
+/// Sources at one venue, a column each, in the order of their spans.
+#[derive(Clone, Copy)]
+pub struct Sources<'a> {
+    /// Starts.
+    pub from: &'a [Second],
+    /// Ends.
+    pub until: &'a [Second],
+    /// Last observed instants, not after the ends.
+    pub seen_until: &'a [Second],
+    /// Numbers in the frontier.
+    pub source: &'a [u32],
+}
+
 /// Room for the sources of one venue, kept from call to call.
 #[derive(Default)]
 pub struct Scratch {
+    /// Which sources are a crowd.
+    pub crowd: Crowd,
     /// Starts of those that are to come.
     starts: Vec<Second>,
     coming: Columns,
@@ -83,7 +115,7 @@ impl Columns {
 ///
 /// - **Input**: spans in the order of [`SourceSpan::order`], visits by `arrived`, both of one venue; `seen_until` of the
 ///   visits, if those are not their ends; `needed_s >= 1`. No wanted person is a source.
-/// - **Cost**: `O(spans + visits + k)` for `k` exposures, several a cycle.
+/// - **Cost**: `O(spans + visits + k)` for `k` exposures, several a cycle; `O(n log n)` of both where `k` is larger.
 ///
 /// # Panics
 /// If the visits' columns differ in length.
@@ -133,7 +165,7 @@ fn add_up_as<const OBSERVED: bool>(
     let rows = person.len();
     assert!(rows == arrived.len() && rows == left.len() && rows == seen_until.len(), "one venue's columns");
     debug_assert!(arrived.is_sorted() && spans.is_sorted_by_key(SourceSpan::order) && needed_s >= 1);
-    let Scratch { starts, coming, present } = scratch;
+    let Scratch { crowd, starts, coming, present } = scratch;
     starts.clear();
     coming.clear();
     present.clear();
@@ -144,14 +176,28 @@ fn add_up_as<const OBSERVED: bool>(
             coming.push(span.until, span.seen_until.min(span.until), span.source);
         }
     }
+    let is_wanted = |row: usize| {
+        let who = person[row];
+        let long_enough = left[row].saturating_sub(arrived[row]) >= needed_s;
+        long_enough && who >= wanted.from && who < wanted.until && !wanted.settled.contains(who)
+    };
+    if starts.len() >= crowd.sources {
+        let sources = Sources {
+            from: starts,
+            until: &coming.until,
+            seen_until: &coming.seen_until,
+            source: &coming.source,
+        };
+        let rows: Vec<u32> = (0..rows as u32).filter(|row| is_wanted(*row as usize)).collect();
+        let most = rows.len() as u64 * crowd.pairs;
+        if more_pairs_than(most, &sources, &visits, &rows, needed_s) {
+            return add_up_crowd(&sources, &visits, seen_until, &rows, needed_s, sums);
+        }
+    }
     let mut next = 0;
     let mut first_to_go = Second::MAX;
-    for row in 0..rows {
-        let (from, until, who) = (arrived[row], left[row], person[row]);
-        let is_wanted = who >= wanted.from && who < wanted.until && !wanted.settled.contains(who);
-        if until.saturating_sub(from) < needed_s || !is_wanted {
-            continue;
-        }
+    for row in (0..rows).filter(|row| is_wanted(*row)) {
+        let (from, until) = (arrived[row], left[row]);
         while next < starts.len() && starts[next] <= from {
             if coming.until[next] - needed_s >= from {
                 present.push(coming.until[next], coming.seen_until[next], coming.source[next]);

@@ -20,8 +20,8 @@ use crate::time::{self, Reading};
 pub enum Kind {
     /// Identifiers, collected in the file's id table of this number.
     Id(usize),
-    /// Identifiers with nearly as many distinct ones as rows: integers stay numbers, only texts are collected in the
-    /// table, for looking up each of billions would cost more than sorting them later.
+    /// Identifiers of the large tables: integers stay numbers, only texts are collected in the table, for looking up each
+    /// of billions would cost more than finding the distinct ones later.
     Token(usize),
     /// Instants.
     Time,

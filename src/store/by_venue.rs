@@ -105,7 +105,7 @@ impl VenueRanges {
     pub fn of_counts(counts: &[u32]) -> VenueRanges {
         let stays: u64 = counts.iter().map(|count| u64::from(*count)).sum();
         let most = stays.div_ceil(RANGE_STAYS as u64).clamp(1, RANGES_MAX as u64);
-        let share = stays.div_ceil(most);
+        let share = stays.div_ceil(most).max(1);
         let (mut of, mut first, mut held) = (Vec::with_capacity(counts.len()), vec![0], 0);
         for (venue, count) in counts.iter().enumerate() {
             if held >= share {

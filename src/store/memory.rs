@@ -48,6 +48,9 @@ impl MemoryVisits {
     }
 }
 
+/// Bytes a visit: five columns of four, one of one.
+const VISIT_BYTES: usize = 21;
+
 impl VisitSource for MemoryVisits {
     fn persons(&self) -> &Persons {
         &self.persons
@@ -60,6 +63,10 @@ impl VisitSource for MemoryVisits {
     }
     fn arrival_days(&self) -> usize {
         self.arrival_days
+    }
+    fn held_bytes(&self) -> u64 {
+        let visits: usize = self.by_venue.iter().map(Visits::len).sum();
+        (visits * VISIT_BYTES + self.persons.with_visits() * size_of::<u64>()) as u64
     }
     fn rows_at(&self, day: usize, venues: Range<u32>) -> Result<Range<usize>> {
         let at = |venue: u32| self.by_venue[day].venue.partition_point(|v| *v < venue);

@@ -57,6 +57,10 @@ pub trait VisitSource: Sync {
     fn arrival_days(&self) -> usize {
         self.days().len()
     }
+    /// Bytes that its visits take in memory as long as it lives.
+    fn held_bytes(&self) -> u64 {
+        0
+    }
 
     /// Rows of `days()[day]` among which are all visits to these venues. Nothing is read.
     ///
@@ -117,7 +121,15 @@ pub struct Stay {
 /// # Errors
 /// Those of reading it.
 pub fn stays_of(visits: &dyn VisitSource, day: usize) -> Result<Vec<Stay>> {
-    let rows = 0..visits.days()[day].rows as usize;
+    stays_at(visits, day, 0..u32::MAX)
+}
+
+/// Every visit of a day at some venues, in the order of venue, arrival, person.
+///
+/// # Errors
+/// Those of reading it.
+pub fn stays_at(visits: &dyn VisitSource, day: usize, venues: Range<u32>) -> Result<Vec<Stay>> {
+    let rows = visits.rows_at(day, venues.clone())?;
     let (keys, times) = (visits.keys(day, rows.clone())?, visits.times(day, rows)?);
     let seen_until = times.seen_until.as_ref().unwrap_or(&times.left);
     let stay = |row: usize| Stay {
@@ -127,7 +139,8 @@ pub fn stays_of(visits: &dyn VisitSource, day: usize) -> Result<Vec<Stay>> {
         left: times.left[row],
         seen_until: seen_until[row],
     };
-    Ok((0..keys.person.len()).map(stay).filter(|stay| stay.arrived < stay.left).collect())
+    let wanted = |stay: &Stay| stay.arrived < stay.left && venues.contains(&stay.venue);
+    Ok((0..keys.person.len()).map(stay).filter(wanted).collect())
 }
 
 /// When the visits of one day begin and end.

@@ -265,7 +265,8 @@ fn sync_folder(folder: &Path) -> Result<()> {
     open.sync_all().map_err(Error::storage(folder, "flushing"))
 }
 
-/// A folder in `folder` that is gone when dropped, or with what a killed process left.
+/// A folder in `folder` that is gone when dropped; one that a killed process leaves is removed by
+/// [`remove_unfinished`].
 ///
 /// # Errors
 /// `storage`.

@@ -345,10 +345,13 @@ fn told(source: &dyn VisitSource, visits: impl Fn(usize) -> Visits) -> BTreeMap<
         let order: Vec<_> = stays.iter().map(|v| (v.person, v.arrived, v.venue)).collect();
         assert!(order.is_sorted_by(|a, b| a < b), "nobody arrives twice");
         assert_eq!(*extent, DayExtent::of(extent.day, &visits).unwrap());
+        let on_its_day = |at: &u32| at / 86_400 == extent.day;
+        let together = source.arrival_days() > source.days().len();
+        assert!(together || visits.arrived.iter().all(on_its_day), "on the day of arrival");
         assert_eq!(
             visits.arrived.iter().max().map(|at| at / 86_400),
             Some(extent.day),
-            "on the day of arrival"
+            "the last of its days"
         );
         let told = |v: ringtrace::visits::Visit| {
             let venue = source.venues().ids.ids().get(v.venue as usize).to_string();

@@ -4,11 +4,12 @@ use std::path::Path;
 
 use ringtrace::config::{TableConfig, TimeUnit};
 use ringtrace::store::disk::DiskStore;
+use ringtrace::store::format::Layout;
 use ringtrace::store::ingest::{Budget, Feed, ingest};
 use ringtrace::store::manifest::FedWith;
 use tempfile::TempDir;
 
-use crate::feeds::{Row, Style, Town, balance, budget, told_stored, town};
+use crate::feeds::{Row, Style, Town, balance, budget, told_held, told_stored, town};
 use crate::laws::files_of;
 use crate::random::{Random, for_seeds};
 use crate::support::{Folder, ints, tree};
@@ -204,4 +205,36 @@ fn visits_that_memory_does_not_hold_are_traced_through_a_store_of_their_own() {
     let held = |memory: u64| ringtrace::store::ingest::hold(&feed(memory)).unwrap().is_some();
     let two_threads = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
     assert_eq!(two_threads.install(|| (held(1 << 30), held(4 << 20))), (true, false));
+}
+
+#[test]
+fn a_feed_of_many_ranges_of_persons_and_venues_is_held_as_it_is_stored() {
+    // More rows than a range of persons or of venues has, in two files that share every seventh row; some touch.
+    const ROWS: i64 = 150_000;
+    let folder = Folder::new();
+    let write = |name: &str, first: i64| {
+        let row = |at: i64| if at % 7 == 0 { at } else { at + first };
+        let cells = |of: fn(i64) -> i64| ints(&(0..ROWS).map(|at| of(row(at))).collect::<Vec<_>>());
+        // Seven rows a person at two venues, on a grid of 600 s; stays last 300 to 900, so that some touch.
+        let columns = [
+            ("person_id", cells(|at| (at % 40_000).wrapping_mul(0x1e37_79b9_7f4a_7c15) >> 1)),
+            ("venue_id", cells(|at| (at % 40_000 * 31 + at / 40_000 % 2) % 1_009 * 1_000_003)),
+            ("arrived_at", cells(|at| 1_646_092_800 + at * 7_919 % 1_000 * 600)),
+            ("left_at", cells(|at| 1_646_092_800 + at * 7_919 % 1_000 * 600 + 300 + at % 3 * 300)),
+        ];
+        folder.write_parquet(name, &columns);
+    };
+    write("visits/a.parquet", 0);
+    write("visits/b.parquet", ROWS);
+    let town = town(&mut Random::new(1), FedWith::Visits);
+    let none = TableConfig::default();
+    let (paths, base) = (vec!["visits".into()], folder.path().into());
+    let table = TableConfig { paths, base, time_unit: Some(TimeUnit::Second), ..TableConfig::default() };
+    let feed = Feed { budget: Budget::of(AT_ONCE), layout: Layout::LOOKED_UP, ..town.feed(&table, &none) };
+    let (held, report) = ringtrace::store::ingest::hold(&feed).unwrap().expect("memory is not scarce");
+    let ingested = ingest(&folder.join("store"), &feed).unwrap();
+    assert_eq!(report.files, ingested.report.files);
+    let merged: u64 = report.files.iter().map(|file| file.merged).sum();
+    assert!(merged > ROWS as u64 / 7, "{merged} rows are part of another's visit");
+    assert!(told_held(&held) == told_stored(&folder.join("store"), &ingested.store));
 }

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use ringtrace::contacts::overlap::{SourceSpan, VenueVisits, sweep};
-use ringtrace::contacts::sums::{Scratch, VisitSum, Wanted, add_up};
+use ringtrace::contacts::sums::{Crowd, Scratch, VisitSum, Wanted, add_up};
 use ringtrace::person_set::PersonSet;
 use ringtrace::rings::reduce::Sums;
 use ringtrace::rings::{Exposed, Exposure};
@@ -138,6 +138,13 @@ impl Venue {
     }
 }
 
+/// Room in which any sources are a crowd.
+fn counted() -> Scratch {
+    let mut scratch = Scratch::default();
+    scratch.crowd = Crowd { sources: 0, pairs: 0 };
+    scratch
+}
+
 #[test]
 fn oracle_sums_at_a_venue_are_those_of_all_pairs() {
     let scratch = std::cell::RefCell::new(Scratch::default());
@@ -149,6 +156,7 @@ fn oracle_sums_at_a_venue_are_those_of_all_pairs() {
         let venue = venue(random, spans, visits, steps);
         let (found, expected) = (venue.add_up(&mut scratch.borrow_mut()), venue.expected(venue.all_pairs()));
         assert_eq!(found, expected, "{venue:#?}");
+        assert_eq!(venue.add_up(&mut counted()), expected, "counted: {venue:#?}");
         met.set(met.get() + u32::from(!expected.is_empty()));
         let observed = |sum: &VisitSum| sum.exposures > 1 && sum.observed_s != sum.overlap_s;
         tied.set(tied.get() + u32::from(expected.iter().any(observed)));
@@ -169,7 +177,9 @@ fn runners_agree_at_crowded_venues() {
             pairs.push((span, visit, lo, hi));
         });
         met.set(met.get() + pairs.len());
-        assert_eq!(venue.add_up(&mut Scratch::default()), venue.expected(pairs.into_iter()));
+        let expected = venue.expected(pairs.into_iter());
+        assert_eq!(venue.add_up(&mut Scratch::default()), expected);
+        assert_eq!(venue.add_up(&mut counted()), expected, "counted");
     });
     assert!(!all || met.get() > 1_000_000, "crowds meet: {}", met.get());
 }

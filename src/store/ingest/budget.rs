@@ -66,7 +66,7 @@ impl Spare {
 
     /// Whether that many rows can be kept from their first reading until they are written.
     pub fn keeps(&self, rows: u64) -> bool {
-        let all = rows.saturating_mul(KEPT);
+        let all = rows.saturating_mul(KEPT).saturating_add(rows.min(GROUP_ROWS) * ENCODING);
         self.budget.group_rows.is_none_or(|most| rows <= most)
             && self.fixed.saturating_add(all) <= self.budget.memory
     }

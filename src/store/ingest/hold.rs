@@ -130,7 +130,7 @@ fn give_keys(chunks: &mut [Chunk], persons: &mut Persons<'_>) -> Result<()> {
     let of: Vec<Vec<u16>> = split.into_iter().map(|(of, _)| of).collect();
 
     let mut first = Vec::with_capacity(keyed.len());
-    let mut all = Vec::new();
+    let mut all = Vec::with_capacity(keyed.iter().map(|part| part.persons.len()).sum());
     for part in &mut keyed {
         first.push(all.len() as u32);
         all.extend(std::mem::take(&mut part.persons));
