@@ -196,8 +196,11 @@ fn add_up_as<const OBSERVED: bool>(
     }
     let mut next = 0;
     let mut first_to_go = Second::MAX;
-    for row in (0..rows).filter(|row| is_wanted(*row)) {
+    for row in 0..rows {
         let (from, until) = (arrived[row], left[row]);
+        if !is_wanted(row) {
+            continue;
+        }
         while next < starts.len() && starts[next] <= from {
             if coming.until[next] - needed_s >= from {
                 present.push(coming.until[next], coming.seen_until[next], coming.source[next]);
