@@ -39,7 +39,7 @@ const GROUP_ROWS: u64 = Layout::LOOKED_UP.group_rows() as u64;
 /// one day, each of another person.
 const KEPT: u64 = 46;
 /// Bytes a row that stays in memory: on its way to its venue and there, 16 each, and its person, who may have no other.
-const STAYING: u64 = 40;
+const STAYING: u64 = 48;
 /// Bytes a row of scans, for which everything is held at once.
 const SCANS: u64 = 130;
 /// Bytes a person, known or new.
