@@ -8,9 +8,11 @@ use ringtrace::commands::{Outcome, execute};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    // Everything published is renamed into place whole, so there is nothing to undo; the next run clears the rest.
+    // Everything published is renamed into place whole, so there is nothing to undo but what may be large; the next run
+    // clears the rest.
     let handler = ctrlc::set_handler(|| {
         eprintln!("interrupted: nothing half-done is in use; the same command starts over");
+        ringtrace::store::publish::abandon();
         std::process::exit(130);
     });
     if let Err(error) = handler {

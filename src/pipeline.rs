@@ -347,9 +347,21 @@ fn open(config: &Config, from: &From<'_>, out: &Path) -> Result<Opened> {
     if let Some((visits, report)) = ingest::hold(&feed)? {
         return Ok(Opened { visits: Box::new(visits), report, _folder: None });
     }
+    let is_new = !out.exists();
     let folder = crate::store::publish::unfinished_folder(out)?;
-    let Ingested { report, store, .. } = ingest::ingest(folder.path(), &feed)?;
-    Ok(Opened { visits: Box::new(store), report, _folder: Some(folder) })
+    match ingest::ingest(folder.path(), &feed) {
+        Ok(Ingested { report, store, .. }) => {
+            Ok(Opened { visits: Box::new(store), report, _folder: Some(folder) })
+        }
+        Err(error) => {
+            drop(folder);
+            if is_new {
+                // It is empty; if it is not, whatever is in it stays.
+                std::fs::remove_dir(out).ok();
+            }
+            Err(error)
+        }
+    }
 }
 
 /// A folder for results must not be one that something was published in: its files would no longer be what was.

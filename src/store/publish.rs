@@ -3,6 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use parquet::errors::ParquetError;
 use tempfile::{NamedTempFile, TempDir};
@@ -265,7 +266,7 @@ fn sync_folder(folder: &Path) -> Result<()> {
     open.sync_all().map_err(Error::storage(folder, "flushing"))
 }
 
-/// A folder in `folder` that is gone when dropped; one that a killed process leaves is removed by
+/// A folder in `folder` that is gone when dropped or [abandoned](abandon); one that a killed process leaves is removed by
 /// [`remove_unfinished`].
 ///
 /// # Errors
@@ -273,7 +274,21 @@ fn sync_folder(folder: &Path) -> Result<()> {
 pub fn unfinished_folder(folder: &Path) -> Result<TempDir> {
     create_folder(folder)?;
     let made = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(folder);
-    made.map_err(Error::storage(folder, "creating a folder in"))
+    let made = made.map_err(Error::storage(folder, "creating a folder in"))?;
+    UNFINISHED_FOLDERS.lock().unwrap_or_else(PoisonError::into_inner).push(made.path().into());
+    Ok(made)
+}
+
+/// The folders that this process has made and not finished.
+static UNFINISHED_FOLDERS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Removes the unfinished folders of this process, which is about to be ended while others still write to them.
+pub fn abandon() {
+    for folder in UNFINISHED_FOLDERS.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        // A file that is being made as its folder is removed is gone at the next try.
+        let gone = |_: &u32| std::fs::remove_dir_all(&folder).is_ok() || !folder.exists();
+        (0..100).find(gone);
+    }
 }
 
 /// Removes what a killed process left unfinished directly in `folder`.

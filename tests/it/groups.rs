@@ -196,6 +196,10 @@ fn visits_that_memory_does_not_hold_are_traced_through_a_store_of_their_own() {
         (said.replace(out, "OUT"), tree(&folder.join(out)))
     };
     assert_eq!(trace("held", "1GiB"), trace("stored", "4MiB"), "same words, same bytes, nothing left behind");
+    let refused =
+        "trace --visits visits.parquet --cases cases.csv --time-unit s --out no --memory 1MiB --quiet";
+    folder.refuses(refused, 2, "usage", &["more than --memory allows", "raise it to --memory"]);
+    assert!(!folder.join("no").exists());
 
     let town = town(&mut Random::new(1), FedWith::Visits);
     let none = TableConfig::default();
@@ -212,6 +216,9 @@ fn a_feed_of_many_ranges_of_persons_and_venues_is_held_as_it_is_stored() {
     // More rows than a range of persons or of venues has, in two files that share every seventh row; some touch.
     const ROWS: i64 = 150_000;
     let folder = Folder::new();
+    fn arrived(at: i64) -> i64 {
+        1_646_092_800 + (at % 40_000 * 7_919 + at / 80_000) % 1_000 * 600
+    }
     let write = |name: &str, first: i64| {
         let row = |at: i64| if at % 7 == 0 { at } else { at + first };
         let cells = |of: fn(i64) -> i64| ints(&(0..ROWS).map(|at| of(row(at))).collect::<Vec<_>>());
@@ -219,8 +226,8 @@ fn a_feed_of_many_ranges_of_persons_and_venues_is_held_as_it_is_stored() {
         let columns = [
             ("person_id", cells(|at| (at % 40_000).wrapping_mul(0x1e37_79b9_7f4a_7c15) >> 1)),
             ("venue_id", cells(|at| (at % 40_000 * 31 + at / 40_000 % 2) % 1_009 * 1_000_003)),
-            ("arrived_at", cells(|at| 1_646_092_800 + at * 7_919 % 1_000 * 600)),
-            ("left_at", cells(|at| 1_646_092_800 + at * 7_919 % 1_000 * 600 + 300 + at % 3 * 300)),
+            ("arrived_at", cells(arrived)),
+            ("left_at", cells(|at| arrived(at) + 300 + at % 3 * 300)),
         ];
         folder.write_parquet(name, &columns);
     };
