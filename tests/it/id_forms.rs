@@ -161,7 +161,7 @@ fn ids_of_a_store_keep_their_form() {
         "ingest --store ints --visits one.csv --time-unit s",
         2,
         "input",
-        &["one.csv: column person_id: expected integer ids as in the rows before, found others"],
+        &["one.csv: column person_id: expected integer ids as the store or the other files have, found others"],
     );
     folder.run("contacts --store text --out out").done();
     assert_eq!(rows(&folder.join("out/pairs.parquet"), &["person_a", "person_b"]), [["4", "yan-8842"]]);

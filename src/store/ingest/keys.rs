@@ -429,8 +429,11 @@ impl VenueKeys {
 fn foreign_ids(file: String, column: &str, kind: IdType) -> Error {
     Error::input(
         file,
-        format!("column {column}: expected {} ids as in the rows before, found others", kind.name()),
-        "deliver ids in one form, or ingest into a new store with all files at once",
+        format!(
+            "column {column}: expected {} ids as the store or the other files have, found others",
+            kind.name()
+        ),
+        "deliver ids in one form; what is read first, and integers before text, decide which",
     )
 }
 
