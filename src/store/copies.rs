@@ -10,7 +10,7 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use crate::error::Result;
-use crate::store::format::{COLUMNS, Layout, Order, PAGED_COLUMNS, order_key, visits_schema};
+use crate::store::format::{Layout, Order, PAGED_COLUMNS, order_key, visits_schema};
 use crate::store::manifest::DataFile;
 use crate::store::paged::{PagedWriter, encode};
 use crate::time::Second;
@@ -132,7 +132,6 @@ impl<T: Row> CopyFile<T> {
             }
         });
         let columns: Vec<_> = columns.collect();
-        debug_assert_eq!(columns.len(), COLUMNS);
         let pages: Vec<(usize, u64, Second)> = rows
             .chunks(page_rows)
             .zip(starts)

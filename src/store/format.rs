@@ -143,9 +143,6 @@ pub fn order_key(key: u32, arrived: Second) -> u64 {
     u64::from(key) << 32 | u64::from(arrived)
 }
 
-/// Columns of visits.
-pub const COLUMNS: usize = PAGED_COLUMNS.len() + 1;
-
 /// The columns of visits as they are in `by_person` and `by_venue`.
 pub fn visits_schema() -> Arc<Schema> {
     let number = |name: &&str| Field::new(*name, DataType::UInt32, false);

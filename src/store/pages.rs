@@ -78,31 +78,21 @@ impl Index {
 
     /// The bytes of the index.
     pub fn finish(self) -> Vec<u8> {
-        whole(self.rows, self.page_rows, self.columns, &self.starts, &self.bounds, &self.entries)
+        let Index { page_rows, columns, rows, starts, bounds, entries } = self;
+        let pages = starts.len();
+        let regular = bounds.len() == pages && entries.len() == pages * (ENTRY * columns + 4);
+        assert!(regular, "a start, a bound and the entries of its columns a page");
+        let mut middle = Vec::with_capacity(12 * pages);
+        starts.iter().for_each(|start| middle.extend(start.to_le_bytes()));
+        bounds.iter().for_each(|bound| middle.extend(bound.to_le_bytes()));
+        let mut head = MAGIC.to_vec();
+        for number in [rows, page_rows as u64, pages as u64, columns as u64] {
+            head.extend(number.to_le_bytes());
+        }
+        head.extend(crc32fast::hash(&middle).to_le_bytes());
+        head.extend(crc32fast::hash(&head).to_le_bytes());
+        [head, middle, entries].concat()
     }
-}
-
-fn whole(
-    rows: u64,
-    page_rows: usize,
-    columns: usize,
-    starts: &[u64],
-    bounds: &[u32],
-    entries: &[u8],
-) -> Vec<u8> {
-    let pages = starts.len();
-    let regular = bounds.len() == pages && entries.len() == pages * (ENTRY * columns + 4);
-    assert!(regular, "a start, a bound and the entries of its columns a page");
-    let mut middle = Vec::with_capacity(12 * pages);
-    starts.iter().for_each(|start| middle.extend(start.to_le_bytes()));
-    bounds.iter().for_each(|bound| middle.extend(bound.to_le_bytes()));
-    let mut head = MAGIC.to_vec();
-    for number in [rows, page_rows as u64, pages as u64, columns as u64] {
-        head.extend(number.to_le_bytes());
-    }
-    head.extend(crc32fast::hash(&middle).to_le_bytes());
-    head.extend(crc32fast::hash(&head).to_le_bytes());
-    [&head, &middle, entries].concat()
 }
 
 /// A file open for reading page by page.
