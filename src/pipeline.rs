@@ -107,20 +107,18 @@ pub fn night(config: &Config, base: &Path, date: Date, progress: &dyn Progress) 
     let reached: Vec<u32> = traced.contacts.iter().map(|c| c.person).collect();
     let (ids, sources) =
         (names.persons.ids(&reached)?, names.by_row(traced.contacts.iter().map(|c| c.best_source))?);
-    let places: Vec<u32> = (0..ids.len() as u32).collect();
-    let of_contacts = RowIds { persons: &ids, places: &places, sources: &sources };
+    let of_contacts = RowIds { persons: &ids, sources: &sources };
     let exposed: Vec<u32> = traced.edges.iter().map(|e| e.exposure.contact).collect();
     let (ids, sources) = (names.persons.ids(&exposed)?, names.by_row(traced.edges.iter().map(|e| e.source))?);
-    let places: Vec<u32> = (0..ids.len() as u32).collect();
-    let of_edges = RowIds { persons: &ids, places: &places, sources: &sources };
+    let of_edges = RowIds { persons: &ids, sources: &sources };
     let tables = NightTables {
         contacts: tables::contacts(
             &traced.contacts,
             names,
             of_contacts,
             ContactColumns { kinds: true, sources: false },
-        )?,
-        exposures: tables::exposures(&traced.edges, names, of_edges, true)?,
+        ),
+        exposures: tables::exposures(&traced.edges, names, of_edges, true),
         colors: register.table(&scheme),
         evidence: register.evidence(&scheme, names)?,
         venues: tables::venues(&traced, visits.venues()),

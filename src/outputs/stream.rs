@@ -1,40 +1,131 @@
-//! Tables written a row group at a time, every column on its own thread: results of a trace, which may be large.
+//! Tables written page by page as their rows are found: results of a trace, which may be large.
+//!
+//! Columns of whole numbers are most of such a table. They are encoded here, several pages at once and a page's columns
+//! one after the other, so that its rows are in a core's cache for all of them; every other column goes through the
+//! Arrow writer.
 
 use std::fs::File;
 use std::io::BufWriter;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Schema};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Field, SchemaRef, UInt8Type};
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::{
-    ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves,
-};
+use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::basic::{Compression, Encoding};
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::types::ColumnPath;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::ids::IdColumn;
-use crate::outputs::tables::{ContactColumns, Names, RowIds, SourceIds, ToEdge, contacts, exposures};
+use crate::outputs::tables::{ContactColumns, Names, RowIds, SourceIds, contacts, exposures};
 use crate::rings::{Edge, Part, PartEdges, Sink, TracedPerson};
 use crate::store::format::{Layout, properties};
+use crate::store::paged::{ColumnPages, EncodedPage};
 use crate::store::publish::{self, parquet_failed};
+
+/// Rows a page.
+const PAGE_ROWS: usize = Layout::WHOLE.page_rows;
+/// Rows whose pages are made at once: several pages for every core.
+const ROWS_TOGETHER: usize = 16 * PAGE_ROWS;
+/// Rows a row group, at least.
+const GROUP_ROWS: usize = 1 << 17;
+/// Bytes handed to the system at once.
+const WRITTEN_AT_ONCE: usize = 1 << 20;
 
 /// A Parquet file in the making, beside its place.
 struct TableFile {
     place: PathBuf,
     unfinished: PathBuf,
     writer: SerializedFileWriter<BufWriter<File>>,
-    columns: ArrowRowGroupWriterFactory,
+    schema: SchemaRef,
+    arrow: ArrowRowGroupWriterFactory,
     groups: usize,
     /// The columns of the row group in the making, and its rows.
-    group: Vec<ArrowColumnWriter>,
+    group: Vec<Column>,
     rows: usize,
+}
+
+/// A column of a row group in the making.
+enum Column {
+    Small(ColumnPages<u32>),
+    Whole(ColumnPages<u64>),
+    Other(ArrowColumnWriter),
+}
+
+/// One page of a column.
+enum Cells {
+    Small(EncodedPage<u32>),
+    Whole(EncodedPage<u64>),
+    Other(ArrayRef),
+}
+
+/// One page of every column.
+struct TablePage {
+    columns: Vec<Cells>,
+    rows: usize,
+}
+
+impl TablePage {
+    /// The rows of `batch`, of which there are some.
+    fn new(batch: &RecordBatch) -> TablePage {
+        let schema = batch.schema();
+        let columns = schema.fields().iter().zip(batch.columns());
+        TablePage {
+            columns: columns.map(|(field, array)| cells(field, array)).collect(),
+            rows: batch.num_rows(),
+        }
+    }
+}
+
+/// How the cells of a column are encoded; none where that is left to the Arrow writer.
+fn encoding(field: &Field) -> Option<Number> {
+    let number = |signed, wide| {
+        // Ids of sources come in no order: their differences are as long as they are.
+        let plain = wide && field.name().contains("source_id");
+        let encoding = if plain { Encoding::PLAIN } else { Encoding::DELTA_BINARY_PACKED };
+        Some(Number { encoding, signed, wide })
+    };
+    match field.data_type() {
+        _ if field.is_nullable() => None,
+        DataType::UInt8 | DataType::UInt32 => number(false, false),
+        DataType::UInt64 => number(false, true),
+        DataType::Int64 | DataType::Timestamp(..) => number(true, true),
+        _ => None,
+    }
+}
+
+struct Number {
+    encoding: Encoding,
+    signed: bool,
+    wide: bool,
+}
+
+impl Number {
+    /// What has to be added to cells so that they compare as numbers.
+    fn sign(&self) -> u64 {
+        if self.signed { 1 << 63 } else { 0 }
+    }
+}
+
+fn cells(field: &Field, array: &ArrayRef) -> Cells {
+    let Some(number) = encoding(field) else { return Cells::Other(array.clone()) };
+    if let Some(small) = array.as_primitive_opt::<UInt8Type>() {
+        let cells: Vec<u32> = small.values().iter().map(|cell| u32::from(*cell)).collect();
+        return Cells::Small(EncodedPage::delta(&cells, 0));
+    }
+    let data = array.to_data();
+    if !number.wide {
+        return Cells::Small(EncodedPage::delta(&data.buffer::<u32>(0)[..array.len()], 0));
+    }
+    let cells = &data.buffer::<u64>(0)[..array.len()];
+    Cells::Whole(match number.encoding {
+        Encoding::PLAIN => EncodedPage::plain(cells, number.sign()),
+        _ => EncodedPage::delta(cells, number.sign()),
+    })
 }
 
 impl TableFile {
@@ -48,39 +139,75 @@ impl TableFile {
         let unfinished = folder.join(format!("{}{name}.parquet", publish::UNFINISHED));
         let file = File::create(&unfinished).map_err(Error::storage(&unfinished, "creating"))?;
         let failed = |e| parquet_failed(&unfinished, e);
-        let writer =
-            ArrowWriter::try_new(BufWriter::new(file), empty.schema(), Some(settings(&empty.schema())));
-        let (writer, columns) = writer.and_then(ArrowWriter::into_serialized_writer).map_err(failed)?;
-        Ok(TableFile { place, unfinished, writer, columns, groups: 0, group: Vec::new(), rows: 0 })
+        let schema = empty.schema();
+        let writer = ArrowWriter::try_new(
+            BufWriter::with_capacity(WRITTEN_AT_ONCE, file),
+            schema.clone(),
+            Some(settings()),
+        );
+        let (writer, arrow) = writer.and_then(ArrowWriter::into_serialized_writer).map_err(failed)?;
+        Ok(TableFile { place, unfinished, writer, schema, arrow, groups: 0, group: Vec::new(), rows: 0 })
     }
 
-    /// Appends rows.
-    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        let failed = |e| parquet_failed(&self.unfinished, e);
-        if self.group.is_empty() {
-            self.group = self.columns.create_column_writers(self.groups).map_err(failed)?;
+    /// Appends pages. Where row groups end depends on the rows of the pages alone.
+    fn write(&mut self, mut pages: Vec<TablePage>) -> Result<()> {
+        while !pages.is_empty() {
+            if self.group.is_empty() {
+                self.group = self.begin_group().map_err(|e| parquet_failed(&self.unfinished, e))?;
+            }
+            let mut taken = 0;
+            while taken < pages.len() && self.rows < GROUP_ROWS {
+                self.rows += pages[taken].rows;
+                taken += 1;
+            }
+            let rest = pages.split_off(taken);
+            let mut columns: Vec<Vec<Cells>> = self.group.iter().map(|_| Vec::with_capacity(taken)).collect();
+            for page in pages {
+                columns.iter_mut().zip(page.columns).for_each(|(column, cells)| column.push(cells));
+            }
+            let fields = self.schema.fields().par_iter();
+            let appended = self.group.par_iter_mut().zip(fields).zip(columns);
+            let appended = appended.try_for_each(|((column, field), cells)| {
+                cells.into_iter().try_for_each(|cells| column.push(field, cells))
+            });
+            appended.map_err(|e| parquet_failed(&self.unfinished, e))?;
+            if self.rows >= GROUP_ROWS {
+                self.end_group()?;
+            }
+            pages = rest;
         }
-        let schema = batch.schema();
-        let columns = schema.fields().par_iter().zip(batch.columns());
-        let written = self.group.par_iter_mut().zip(columns).try_for_each(|(writer, (field, column))| {
-            compute_leaves(field, column)?.iter().try_for_each(|leaf| writer.write(leaf))
-        });
-        written.map_err(failed)?;
-        self.rows += batch.num_rows();
-        if self.rows >= GROUP_ROWS { self.end_group() } else { Ok(()) }
+        Ok(())
+    }
+
+    fn begin_group(&self) -> std::result::Result<Vec<Column>, ParquetError> {
+        let arrow = self.arrow.create_column_writers(self.groups)?;
+        let column = |(field, arrow): (&Arc<Field>, _)| match encoding(field) {
+            None => Column::Other(arrow),
+            Some(number) if number.wide => Column::Whole(ColumnPages::new(number.encoding, number.sign())),
+            Some(number) => Column::Small(ColumnPages::new(number.encoding, 0)),
+        };
+        Ok(self.schema.fields().iter().zip(arrow).map(column).collect())
     }
 
     fn end_group(&mut self) -> Result<()> {
-        let failed = |e| parquet_failed(&self.unfinished, e);
-        let columns = std::mem::take(&mut self.group).into_par_iter().map(ArrowColumnWriter::close);
-        let encoded: std::result::Result<Vec<ArrowColumnChunk>, ParquetError> = columns.collect();
-        let mut group = self.writer.next_row_group().map_err(failed)?;
-        for chunk in encoded.map_err(failed)? {
-            chunk.append_to_row_group(&mut group).map_err(failed)?;
-        }
-        group.close().map_err(failed)?;
+        let group = std::mem::take(&mut self.group);
+        self.append_group(group).map_err(|e| parquet_failed(&self.unfinished, e))?;
         self.groups += 1;
         self.rows = 0;
+        Ok(())
+    }
+
+    fn append_group(&mut self, columns: Vec<Column>) -> std::result::Result<(), ParquetError> {
+        let described = self.writer.schema_descr().columns().to_vec();
+        let mut group = self.writer.next_row_group()?;
+        for (column, described) in columns.into_iter().zip(described) {
+            match column {
+                Column::Small(pages) => pages.finish(described)?.append_to(&mut group)?,
+                Column::Whole(pages) => pages.finish(described)?.append_to(&mut group)?,
+                Column::Other(writer) => writer.close()?.append_to_row_group(&mut group)?,
+            }
+        }
+        group.close()?;
         Ok(())
     }
 
@@ -100,6 +227,19 @@ impl TableFile {
     }
 }
 
+impl Column {
+    fn push(&mut self, field: &Field, cells: Cells) -> std::result::Result<(), ParquetError> {
+        match (self, cells) {
+            (Column::Small(pages), Cells::Small(page)) => pages.push(page),
+            (Column::Whole(pages), Cells::Whole(page)) => pages.push(page),
+            (Column::Other(writer), Cells::Other(array)) => {
+                compute_leaves(field, &array)?.iter().try_for_each(|leaf| writer.write(leaf))
+            }
+            _ => unreachable!("the field decides both"),
+        }
+    }
+}
+
 impl Drop for TableFile {
     fn drop(&mut self) {
         // Once it is in its place there is nothing here any more; before, what is left is of no use.
@@ -107,29 +247,13 @@ impl Drop for TableFile {
     }
 }
 
-/// Numbers as bit-packed differences, which a general compressor hardly makes smaller; ids of sources, whose differences
-/// are as long as they are, plain; words by dictionary.
-fn settings(schema: &Arc<Schema>) -> WriterProperties {
-    let mut builder = properties(Layout::WHOLE)
+/// Uncompressed: a general compressor hardly makes numbers smaller that are bit-packed, nor words of a dictionary.
+fn settings() -> WriterProperties {
+    properties(Layout::WHOLE)
         .set_compression(Compression::UNCOMPRESSED)
-        .set_statistics_enabled(EnabledStatistics::Chunk);
-    for field in schema.fields() {
-        if matches!(field.data_type(), DataType::Utf8) {
-            continue;
-        }
-        let is_source = field.name().contains("source_id");
-        let encoding = if is_source { Encoding::PLAIN } else { Encoding::DELTA_BINARY_PACKED };
-        let path = ColumnPath::from(field.name().as_str());
-        builder =
-            builder.set_column_dictionary_enabled(path.clone(), false).set_column_encoding(path, encoding);
-    }
-    builder.build()
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .build()
 }
-
-/// Rows a row group, at least.
-const GROUP_ROWS: usize = 1 << 20;
-/// Rows turned into columns and encoded at a time: their columns stay in cache.
-const BATCH_ROWS: usize = 1 << 16;
 
 /// `contacts.parquet` and `exposures.parquet` of a trace, written as the contacts are found.
 ///
@@ -142,8 +266,9 @@ pub struct TraceFiles<'a> {
     exposures: TableFile,
     /// Ids of the sources of the ring being written.
     sources: (u8, SourceIds),
-    /// Contacts until a batch is full: where pages end must not depend on how the contacts were found.
-    held: Vec<TracedPerson>,
+    /// Contacts of this ring not yet written, whose best exposures are their edges, as they came: where pages end must
+    /// not depend on how they were found.
+    held: Vec<Vec<TracedPerson>>,
     /// Persons by ring, from ring 1.
     pub rings: Vec<u64>,
     /// Edges written.
@@ -157,9 +282,9 @@ impl<'a> TraceFiles<'a> {
     /// `storage`.
     pub fn create(folder: &Path, names: Names<'a>, columns: ContactColumns) -> Result<TraceFiles<'a>> {
         let none = names.by_number(&[])?;
-        let no_ids = RowIds { persons: &names.persons.ids(&[])?, places: &[], sources: &none };
-        let no_contacts = contacts(&[], names, no_ids, columns)?;
-        let no_edges = exposures::<Edge>(&[], names, no_ids, columns.kinds)?;
+        let no_ids = RowIds { persons: &names.persons.ids(&[])?, sources: &none };
+        let no_contacts = contacts(&[], names, no_ids, columns);
+        let no_edges = exposures::<Edge>(&[], names, no_ids, columns.kinds);
         Ok(TraceFiles {
             names,
             columns,
@@ -177,55 +302,64 @@ impl<'a> TraceFiles<'a> {
     /// # Errors
     /// `storage`.
     pub fn finish(mut self, folder: &Path, rejects: &RecordBatch) -> Result<u64> {
-        self.write_held(0)?;
+        self.write_held(true)?;
         let mut rejects_file = TableFile::create(folder, "rejects", rejects)?;
-        rejects_file.write(rejects)?;
-        let files = [&mut self.contacts, &mut self.exposures, &mut rejects_file];
-        files.into_iter().try_for_each(TableFile::finish)?;
+        if rejects.num_rows() > 0 {
+            rejects_file.write(vec![TablePage::new(rejects)])?;
+        }
+        let mut files = [&mut self.contacts, &mut self.exposures, &mut rejects_file];
+        files.par_iter_mut().try_for_each(|file| file.finish())?;
         [self.contacts, self.exposures, rejects_file].into_iter().try_for_each(TableFile::publish)?;
         Ok(self.edges)
     }
-}
 
-impl TraceFiles<'_> {
-    /// Writes the contacts held, with their best exposures, in whole batches until at most `left` are held.
-    fn write_held(&mut self, left: usize) -> Result<()> {
-        while self.held.len() > left {
-            let rest = self.held.split_off(self.held.len().min(BATCH_ROWS));
-            let batch = std::mem::replace(&mut self.held, rest);
-            self.write(&batch, &PartEdges::Best)?;
-        }
-        Ok(())
+    /// Writes the pages that the contacts held make, and their edges; what does not fill a page too if no more are to
+    /// come.
+    fn write_held(&mut self, last: bool) -> Result<()> {
+        let held = std::mem::take(&mut self.held);
+        let rows = held.iter().map(Vec::len).sum::<usize>();
+        let written = if last { rows } else { rows / PAGE_ROWS * PAGE_ROWS };
+        self.held.push(gather(&held, written..rows));
+        let (names, columns, sources) = (self.names, self.columns, &self.sources.1);
+        let page = |page: usize| {
+            let rows = gather(&held, page * PAGE_ROWS..written.min((page + 1) * PAGE_ROWS));
+            let keys: Vec<u32> = rows.iter().map(|contact| contact.person).collect();
+            let ids = RowIds { persons: &names.persons.ids(&keys)?, sources };
+            let contacts = TablePage::new(&contacts(&rows, names, ids, columns));
+            Ok((contacts, TablePage::new(&exposures(&rows, names, ids, columns.kinds))))
+        };
+        let pages: Result<Vec<(TablePage, TablePage)>> =
+            (0..written.div_ceil(PAGE_ROWS)).into_par_iter().map(page).collect();
+        let (contacts, edges): (Vec<_>, Vec<_>) = pages?.into_iter().unzip();
+        let TraceFiles { contacts: contacts_file, exposures: exposures_file, .. } = self;
+        let (one, two) = rayon::join(|| contacts_file.write(contacts), || exposures_file.write(edges));
+        self.edges += written as u64;
+        one.and(two)
     }
 
-    fn write(&mut self, rows: &[TracedPerson], edges: &PartEdges) -> Result<()> {
-        let (names, columns) = (self.names, self.columns);
+    /// Writes a ring that comes as a whole, with all its edges.
+    fn write_ring(&mut self, rows: &[TracedPerson], edges: &[Edge]) -> Result<()> {
+        let (names, columns, sources) = (self.names, self.columns, &self.sources.1);
         let keys: Vec<u32> = rows.iter().map(|contact| contact.person).collect();
-        let persons = &names.persons.ids(&keys)?;
-        let places: Vec<u32> = (0..keys.len() as u32).collect();
-        let TraceFiles { contacts: contacts_file, exposures: exposures_file, sources: (_, sources), .. } =
-            self;
-        let sources = &*sources;
-        let write_contacts = || {
-            let batches = rows.chunks(BATCH_ROWS).zip(places.chunks(BATCH_ROWS));
-            for (rows, places) in batches {
-                let ids = RowIds { persons, places, sources };
-                contacts_file.write(&contacts(rows, names, ids, columns)?)?;
-            }
-            Ok(())
-        };
-        let write_edges = || match edges {
-            PartEdges::All(edges) => {
-                let places = places_of(edges, &keys);
-                write_exposures(exposures_file, edges, &places, names, persons, sources, columns)
-            }
-            PartEdges::Best => {
-                write_exposures(exposures_file, rows, &places, names, persons, sources, columns)
-            }
-        };
-        let (one, two) = rayon::join(write_contacts, write_edges);
-        self.edges += two?;
-        one
+        let all = names.persons.ids(&keys)?;
+        let places: Vec<u32> = (0..rows.len() as u32).collect();
+        for (places, rows) in places.chunks(ROWS_TOGETHER).zip(rows.chunks(ROWS_TOGETHER)) {
+            let pages = places.par_chunks(PAGE_ROWS).zip(rows.par_chunks(PAGE_ROWS)).map(|(places, rows)| {
+                let ids = RowIds { persons: &all.take(places), sources };
+                TablePage::new(&contacts(rows, names, ids, columns))
+            });
+            self.contacts.write(pages.collect())?;
+        }
+        let places = places_of(edges, &keys);
+        for (places, rows) in places.chunks(ROWS_TOGETHER).zip(edges.chunks(ROWS_TOGETHER)) {
+            let pages = places.par_chunks(PAGE_ROWS).zip(rows.par_chunks(PAGE_ROWS)).map(|(places, rows)| {
+                let ids = RowIds { persons: &all.take(places), sources };
+                TablePage::new(&exposures(rows, names, ids, columns.kinds))
+            });
+            self.exposures.write(pages.collect())?;
+        }
+        self.edges += edges.len() as u64;
+        Ok(())
     }
 }
 
@@ -235,33 +369,16 @@ impl Sink for TraceFiles<'_> {
         self.rings.resize(self.rings.len().max(usize::from(first.ring)), 0);
         self.rings[usize::from(first.ring) - 1] += part.contacts.len() as u64;
         if self.sources.0 != first.ring {
-            self.write_held(0)?;
+            self.write_held(true)?;
             self.sources = (first.ring, self.names.by_number(&part.sources)?);
         }
-        match &part.edges {
-            PartEdges::All(_) => self.write(&part.contacts, &part.edges),
-            PartEdges::Best => {
-                self.held.extend(part.contacts);
-                self.write_held(BATCH_ROWS - 1)
-            }
+        if let PartEdges::All(edges) = &part.edges {
+            return self.write_ring(&part.contacts, edges);
         }
+        self.held.push(part.contacts);
+        let rows = self.held.iter().map(Vec::len).sum::<usize>();
+        if rows >= ROWS_TOGETHER { self.write_held(false) } else { Ok(()) }
     }
-}
-
-/// Writes edges, batch by batch; how many.
-fn write_exposures<E: ToEdge>(
-    file: &mut TableFile,
-    edges: &[E],
-    places: &[u32],
-    names: Names<'_>,
-    persons: &IdColumn,
-    sources: &SourceIds,
-    columns: ContactColumns,
-) -> Result<u64> {
-    for (rows, places) in edges.chunks(BATCH_ROWS).zip(places.chunks(BATCH_ROWS)) {
-        file.write(&exposures(rows, names, RowIds { persons, places, sources }, columns.kinds)?)?;
-    }
-    Ok(edges.len() as u64)
 }
 
 /// Where each edge's contact stands among `contacts`; edges come in the order of their contacts.
@@ -274,4 +391,18 @@ fn places_of(edges: &[Edge], contacts: &[u32]) -> Vec<u32> {
         at as u32
     };
     edges.iter().map(place).collect()
+}
+
+/// Rows in a range of several lists, counted through all of them.
+fn gather(lists: &[Vec<TracedPerson>], rows: Range<usize>) -> Vec<TracedPerson> {
+    let mut gathered = Vec::with_capacity(rows.len());
+    let mut first = 0;
+    for list in lists {
+        let (from, until) = (rows.start.max(first), rows.end.min(first + list.len()));
+        if from < until {
+            gathered.extend_from_slice(&list[from - first..until - first]);
+        }
+        first += list.len();
+    }
+    gathered
 }

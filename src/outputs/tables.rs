@@ -9,7 +9,6 @@ use arrow::array::{
 };
 use arrow::datatypes::{Field, Schema};
 use parquet::basic::{Compression, ZstdLevel};
-use rayon::prelude::*;
 
 use crate::config::ContactConfig;
 use crate::contacts::pairs::Pair;
@@ -18,7 +17,7 @@ use crate::facts::{CaseFact, Facts, Place};
 use crate::ids::{IdColumn, IdTable, IdType, convert};
 use crate::person_set::Places;
 use crate::records::venues::VenueFacts;
-use crate::rings::{Edge, Exposed, SourceRef, Traced, TracedPerson};
+use crate::rings::{Edge, Exposed, Exposure, SourceRef, Traced, TracedPerson};
 use crate::store::Venues;
 use crate::store::format::{Layout, properties, to_bytes};
 use crate::store::persons::Persons;
@@ -113,17 +112,15 @@ impl SourceIds {
 /// The ids of some rows of contacts or edges.
 #[derive(Clone, Copy)]
 pub struct RowIds<'a> {
-    /// Ids of contacts.
+    /// Ids of contacts, by row.
     pub persons: &'a IdColumn,
-    /// For each row, where its contact's id stands among them.
-    pub places: &'a [u32],
     /// Ids of sources.
     pub sources: &'a SourceIds,
 }
 
 impl RowIds<'_> {
-    fn rows(&self) -> impl Iterator<Item = u32> + '_ {
-        self.places.iter().copied()
+    fn contacts(&self) -> ArrayRef {
+        self.persons.to_arrow(0..self.persons.len() as u32)
     }
 }
 
@@ -135,18 +132,13 @@ pub fn table(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
         .expect("columns of one length")
 }
 
-/// Columns by name as a table without nulls, each made on its own thread.
-fn filled<'a>(columns: Vec<(&'static str, Make<'a>)>) -> Result<RecordBatch> {
-    let made: Result<Vec<ArrayRef>> = columns.par_iter().map(|(_, make)| make()).collect();
-    let made = made?;
-    let fields =
-        columns.iter().zip(&made).map(|((name, _), a)| Field::new(*name, a.data_type().clone(), false));
-    let schema = Schema::new(fields.collect::<Vec<_>>());
-    Ok(RecordBatch::try_new(Arc::new(schema), made).expect("columns of one length without nulls"))
+/// Columns by name as a table without nulls.
+fn filled(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
+    let field = |(name, array): &(&str, ArrayRef)| Field::new(*name, array.data_type().clone(), false);
+    let schema = Schema::new(columns.iter().map(field).collect::<Vec<_>>());
+    RecordBatch::try_new(Arc::new(schema), columns.into_iter().map(|(_, array)| array).collect())
+        .expect("columns of one length without nulls")
 }
-
-/// What makes a column.
-type Make<'a> = Box<dyn Fn() -> Result<ArrayRef> + Sync + 'a>;
 
 /// Instants as `Timestamp(us, UTC)`, the unit every Parquet reader knows.
 pub fn instants(seconds: impl Iterator<Item = Second>) -> ArrayRef {
@@ -180,39 +172,33 @@ pub struct ContactColumns {
 }
 
 /// `contacts.parquet`: a row a traced person, sorted by ring, then `person_id`.
-///
-/// # Errors
-/// Those of reading the ids.
 pub fn contacts(
     contacts: &[TracedPerson],
     names: Names<'_>,
     ids: RowIds<'_>,
     wanted: ContactColumns,
-) -> Result<RecordBatch> {
+) -> RecordBatch {
     let rows = || contacts.iter();
-    let whole = |cell: fn(&Exposed) -> u64| -> Make<'_> {
-        Box::new(move || Ok(Arc::new(Int64Array::from_iter_values(rows().map(|c| cell(&c.exposed) as i64)))))
+    let whole = |cell: fn(&Exposed) -> u64| -> ArrayRef {
+        Arc::new(Int64Array::from_iter_values(rows().map(|c| cell(&c.exposed) as i64)))
     };
-    let small = |cell: fn(&TracedPerson) -> u32| -> Make<'_> {
-        Box::new(move || Ok(Arc::new(UInt32Array::from_iter_values(rows().map(cell)))))
+    let small = |cell: fn(&TracedPerson) -> u32| -> ArrayRef {
+        Arc::new(UInt32Array::from_iter_values(rows().map(cell)))
     };
-    let at = |cell: fn(&Exposed) -> Second| -> Make<'_> {
-        Box::new(move || Ok(instants(rows().map(|c| cell(&c.exposed)))))
-    };
-    let sources = move || rows().map(|c| c.best_source);
-    let mut columns: Vec<(&str, Make<'_>)> = vec![
-        ("person_id", Box::new(move || Ok(ids.persons.to_arrow(ids.rows())))),
-        ("ring", Box::new(move || Ok(Arc::new(UInt8Array::from_iter_values(rows().map(|c| c.ring)))))),
+    let at = |cell: fn(&Exposed) -> Second| instants(rows().map(|c| cell(&c.exposed)));
+    let mut columns: Vec<(&str, ArrayRef)> = vec![
+        ("person_id", ids.contacts()),
+        ("ring", Arc::new(UInt8Array::from_iter_values(rows().map(|c| c.ring)))),
         ("first_exposed_at", at(|e| e.first_exposed_at)),
         ("last_exposed_at", at(|e| e.last_exposed_at)),
         ("overlap_s", whole(|e| e.overlap_s)),
         ("observed_overlap_s", whole(|e| e.observed_overlap_s)),
         ("exposures", small(|c| c.exposed.exposures)),
-        ("best_source_id", Box::new(move || Ok(ids.sources.column(rows().map(|c| c.exposed.best.source))))),
-        ("best_venue_id", Box::new(move || Ok(names.venue_ids(rows().map(|c| c.exposed.best.venue))))),
+        ("best_source_id", ids.sources.column(rows().map(|c| c.exposed.best.source))),
+        ("best_venue_id", names.venue_ids(rows().map(|c| c.exposed.best.venue))),
     ];
     if wanted.kinds {
-        columns.push(("best_source_kind", Box::new(move || Ok(source_kinds(sources())))));
+        columns.push(("best_source_kind", source_kinds(rows().map(|c| c.best_source))));
     }
     if wanted.sources {
         columns.push(("sources", small(|c| c.sources.unwrap_or(0))));
@@ -242,41 +228,23 @@ impl ToEdge for TracedPerson {
 
 /// `exposures.parquet`: the edges of the traced graph, sorted by ring, contact id, start, source, venue id; `kinds` as in
 /// [`ContactColumns`].
-///
-/// # Errors
-/// Those of reading the ids.
-pub fn exposures<E: ToEdge>(
-    edges: &[E],
-    names: Names<'_>,
-    ids: RowIds<'_>,
-    kinds: bool,
-) -> Result<RecordBatch> {
+pub fn exposures<E: ToEdge>(edges: &[E], names: Names<'_>, ids: RowIds<'_>, kinds: bool) -> RecordBatch {
     let rows = || edges.iter().map(E::to_edge);
-    let sources = move || rows().map(|e| e.source);
-    let mut columns: Vec<(&str, Make<'_>)> = vec![
-        ("source_id", Box::new(move || Ok(ids.sources.column(rows().map(|e| e.exposure.source))))),
-        ("contact_id", Box::new(move || Ok(ids.persons.to_arrow(ids.rows())))),
-        ("venue_id", Box::new(move || Ok(names.venue_ids(rows().map(|e| e.exposure.venue))))),
-        ("ring", Box::new(move || Ok(Arc::new(UInt8Array::from_iter_values(rows().map(|e| e.ring)))))),
-        ("from", Box::new(move || Ok(instants(rows().map(|e| e.exposure.from))))),
-        ("until", Box::new(move || Ok(instants(rows().map(|e| e.exposure.until))))),
-        (
-            "overlap_s",
-            Box::new(move || {
-                let overlaps = rows().map(|e| i64::from(e.exposure.until - e.exposure.from));
-                Ok(Arc::new(Int64Array::from_iter_values(overlaps)))
-            }),
-        ),
-        (
-            "observed_overlap_s",
-            Box::new(move || {
-                let observed = rows().map(|e| i64::from(e.exposure.observed_s));
-                Ok(Arc::new(Int64Array::from_iter_values(observed)))
-            }),
-        ),
+    let whole = |cell: fn(&Exposure) -> u32| -> ArrayRef {
+        Arc::new(Int64Array::from_iter_values(rows().map(|e| i64::from(cell(&e.exposure)))))
+    };
+    let mut columns: Vec<(&str, ArrayRef)> = vec![
+        ("source_id", ids.sources.column(rows().map(|e| e.exposure.source))),
+        ("contact_id", ids.contacts()),
+        ("venue_id", names.venue_ids(rows().map(|e| e.exposure.venue))),
+        ("ring", Arc::new(UInt8Array::from_iter_values(rows().map(|e| e.ring)))),
+        ("from", instants(rows().map(|e| e.exposure.from))),
+        ("until", instants(rows().map(|e| e.exposure.until))),
+        ("overlap_s", whole(|e| e.until - e.from)),
+        ("observed_overlap_s", whole(|e| e.observed_s)),
     ];
     if kinds {
-        columns.push(("source_kind", Box::new(move || Ok(source_kinds(sources())))));
+        columns.push(("source_kind", source_kinds(rows().map(|e| e.source))));
     }
     filled(columns)
 }

@@ -144,7 +144,11 @@ impl<'a> Sums<'a> {
                 .unwrap_or_else(PoisonError::into_inner)
             {
                 Chunk::Few(list) => by_person(list, venue_ranks),
-                Chunk::All(sums) => (first..).zip(sums).filter(|(_, sum)| sum.exposures > 0).collect(),
+                Chunk::All(sums) => {
+                    let mut met = Vec::with_capacity(sums.len());
+                    met.extend((first..).zip(sums).filter(|(_, sum)| sum.exposures > 0));
+                    met
+                }
             };
             let parts: Vec<Vec<Sum>> = some.into_par_iter().map(finish).collect();
             parts.into_iter().filter(|part| !part.is_empty()).try_for_each(&mut *take)?;

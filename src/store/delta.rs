@@ -94,7 +94,7 @@ pub fn encode<T: Value>(values: &[T], out: &mut Vec<u8>) {
         let widths = out.len();
         out.extend([0; MINIS]);
         for (mini, values) in above.chunks_exact(MINI).take(block.len().div_ceil(MINI)).enumerate() {
-            let width = values.iter().fold(0, |width, value| width.max(value.width()));
+            let width = values.iter().fold(T::default(), |used, value| used.or(*value)).width();
             out[widths + mini] = width as u8;
             T::pack(values.try_into().expect("a whole miniblock"), width, out);
         }
@@ -125,6 +125,8 @@ pub trait Value: Copy + Default {
     fn plus(self, other: Self) -> Self;
     /// The difference, wrapping.
     fn minus(self, other: Self) -> Self;
+    /// The bits set in either.
+    fn or(self, other: Self) -> Self;
     /// How many of its bits are in use.
     fn width(self) -> usize;
     /// Unpacks as many values of `width` bits as `into` holds; the bytes are padded.
@@ -156,6 +158,9 @@ impl Value for u32 {
     }
     fn minus(self, other: u32) -> u32 {
         self.wrapping_sub(other)
+    }
+    fn or(self, other: u32) -> u32 {
+        self | other
     }
     fn width(self) -> usize {
         (u32::BITS - self.leading_zeros()) as usize
@@ -208,6 +213,9 @@ impl Value for u64 {
     fn minus(self, other: u64) -> u64 {
         self.wrapping_sub(other)
     }
+    fn or(self, other: u64) -> u64 {
+        self | other
+    }
     fn width(self) -> usize {
         (u64::BITS - self.leading_zeros()) as usize
     }
@@ -226,15 +234,21 @@ impl Value for u64 {
         }
     }
     fn pack(values: &[u64; MINI], width: usize, out: &mut Vec<u8>) {
-        let (mut word, mut bits) = (0_u128, 0);
+        // The last word is written also where nothing is left for it.
+        let mut packed = [0; MINI * 8 + 8];
+        let (mut word, mut bits, mut at) = (0_u64, 0, 0);
         for value in values {
-            word |= u128::from(*value) << bits;
+            word |= value << bits;
             bits += width;
-            while bits >= 32 {
-                out.extend_from_slice(&(word as u32).to_le_bytes());
-                (word, bits) = (word >> 32, bits - 32);
+            if bits >= 64 {
+                packed[at..at + 8].copy_from_slice(&word.to_le_bytes());
+                (bits, at) = (bits - 64, at + 8);
+                // What of the value did not fit; a shift by all its bits is none.
+                word = value.checked_shr((width - bits) as u32).unwrap_or(0);
             }
         }
+        packed[at..at + 8].copy_from_slice(&word.to_le_bytes());
+        out.extend_from_slice(&packed[..width * MINI / 8]);
     }
 }
 

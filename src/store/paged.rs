@@ -1,6 +1,7 @@
 //! A file of dense integers with its page index, written a row group at a time: neither its columns nor its bytes are ever
 //! whole in memory.
 
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,7 +14,9 @@ use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, ColumnIndexBuilder, OffsetIndexBuilder};
 use parquet::file::statistics::Statistics;
-use parquet::file::writer::{SerializedFileWriter, SerializedPageWriter, TrackedWrite};
+use parquet::file::writer::{
+    SerializedFileWriter, SerializedPageWriter, SerializedRowGroupWriter, TrackedWrite,
+};
 use parquet::schema::types::ColumnDescPtr;
 
 use crate::error::Result;
@@ -105,6 +108,16 @@ pub struct Encoded {
     close: ColumnCloseResult,
 }
 
+impl Encoded {
+    /// Appends it to a row group.
+    pub fn append_to<W: Write + Send>(
+        self,
+        group: &mut SerializedRowGroupWriter<'_, W>,
+    ) -> std::result::Result<(), ParquetError> {
+        group.append_column(&self.bytes, self.close)
+    }
+}
+
 /// Encodes one column of rows, with the statistics that let other readers skip pages. `sign` is what has to be added to
 /// cells so that they compare as the column's type does: none for unsigned ones.
 pub fn encode<T, V: Value + Ord>(
@@ -114,71 +127,151 @@ pub fn encode<T, V: Value + Ord>(
     sign: V,
     cell: impl Fn(&T) -> V,
 ) -> std::result::Result<Encoded, ParquetError> {
-    let kind = if V::BITS == 32 { Type::INT32 } else { Type::INT64 };
-    let bytes_of = |cell: V| cell.signed().to_le_bytes()[..V::BITS / 8].to_vec();
-    let mut sink = TrackedWrite::new(Vec::with_capacity(rows.len()));
-    let mut writer = SerializedPageWriter::new(&mut sink);
-    let (mut offsets, mut index) = (OffsetIndexBuilder::new(), ColumnIndexBuilder::new(kind));
-    let mut places = Vec::with_capacity(rows.len().div_ceil(page_rows));
-    let (mut cells, mut data) = (Vec::with_capacity(page_rows), Vec::new());
-    let mut extremes: Option<(V, V)> = None;
-    let (mut before, mut rising) = (None, true);
+    let mut pages = ColumnPages::new(Encoding::DELTA_BINARY_PACKED, sign);
+    let mut cells = Vec::with_capacity(page_rows);
     for page in rows.chunks(page_rows) {
         cells.clear();
         cells.extend(page.iter().map(&cell));
-        data.clear();
-        delta::encode(&cells, &mut data);
-        let first = cells[0].plus(sign);
-        let low = cells.iter().fold(first, |low, cell| low.min(cell.plus(sign)));
-        let high = cells.iter().fold(first, |high, cell| high.max(cell.plus(sign)));
-        rising &= before.is_none_or(|(before_low, before_high)| before_low <= low && before_high <= high);
-        before = Some((low, high));
-        extremes = Some(extremes.map_or((low, high), |(least, most)| (low.min(least), high.max(most))));
-        index.append(false, bytes_of(low.minus(sign)), bytes_of(high.minus(sign)), 0, None);
-        let count = page.len() as u32;
+        pages.push(EncodedPage::delta(&cells, sign))?;
+    }
+    pages.finish(column)
+}
+
+/// A page of a column.
+pub struct EncodedPage<V> {
+    data: Vec<u8>,
+    rows: usize,
+    /// The smallest and the greatest cell.
+    extremes: (V, V),
+}
+
+impl<V: Value + Ord> EncodedPage<V> {
+    /// Cells, of which there are some, as differences; `sign` as in [`encode`].
+    pub fn delta(cells: &[V], sign: V) -> EncodedPage<V> {
+        let mut data = Vec::with_capacity(4 * cells.len());
+        delta::encode(cells, &mut data);
+        EncodedPage { data, rows: cells.len(), extremes: extremes(cells, sign) }
+    }
+
+    /// Cells, of which there are some, as they are.
+    pub fn plain(cells: &[V], sign: V) -> EncodedPage<V> {
+        let mut data = Vec::with_capacity(size_of_val(cells));
+        cells.iter().for_each(|cell| data.extend_from_slice(&bytes_of(*cell)[..V::BITS / 8]));
+        EncodedPage { data, rows: cells.len(), extremes: extremes(cells, sign) }
+    }
+}
+
+fn extremes<V: Value + Ord>(cells: &[V], sign: V) -> (V, V) {
+    let first = cells[0].plus(sign);
+    let low = cells.iter().fold(first, |low, cell| low.min(cell.plus(sign)));
+    let high = cells.iter().fold(first, |high, cell| high.max(cell.plus(sign)));
+    (low.minus(sign), high.minus(sign))
+}
+
+fn bytes_of<V: Value>(cell: V) -> [u8; 8] {
+    cell.signed().to_le_bytes()
+}
+
+/// Pages of one column of a row group.
+pub struct ColumnPages<V> {
+    encoding: Encoding,
+    sign: V,
+    sink: TrackedWrite<Vec<u8>>,
+    places: Vec<Place>,
+    offsets: OffsetIndexBuilder,
+    index: ColumnIndexBuilder,
+    rows: usize,
+    /// Of all pages, and of the last.
+    extremes: Option<(V, V)>,
+    before: Option<(V, V)>,
+    rising: bool,
+}
+
+impl<V: Value + Ord> ColumnPages<V> {
+    /// None yet; `sign` as in [`encode`].
+    pub fn new(encoding: Encoding, sign: V) -> ColumnPages<V> {
+        ColumnPages {
+            encoding,
+            sign,
+            sink: TrackedWrite::new(Vec::new()),
+            places: Vec::new(),
+            offsets: OffsetIndexBuilder::new(),
+            index: ColumnIndexBuilder::new(kind::<V>()),
+            rows: 0,
+            extremes: None,
+            before: None,
+            rising: true,
+        }
+    }
+
+    /// Appends a page of that encoding.
+    pub fn push(&mut self, page: EncodedPage<V>) -> std::result::Result<(), ParquetError> {
+        let EncodedPage { data, rows, extremes: (low, high) } = page;
+        let key = |cell: V| cell.plus(self.sign);
+        self.rising &= self.before.is_none_or(|(before_low, before_high)| {
+            key(before_low) <= key(low) && key(before_high) <= key(high)
+        });
+        self.before = Some((low, high));
+        self.extremes = Some(self.extremes.map_or((low, high), |(least, most)| {
+            (if key(low) < key(least) { low } else { least }, if key(high) > key(most) { high } else { most })
+        }));
+        let width = V::BITS / 8;
+        self.index.append(false, bytes_of(low)[..width].to_vec(), bytes_of(high)[..width].to_vec(), 0, None);
+        let (length, check) = (data.len(), crc32fast::hash(&data));
         let whole = Page::DataPageV2 {
-            buf: Bytes::copy_from_slice(&data),
-            num_values: count,
-            encoding: Encoding::DELTA_BINARY_PACKED,
+            buf: Bytes::from(data),
+            num_values: rows as u32,
+            encoding: self.encoding,
             num_nulls: 0,
-            num_rows: count,
+            num_rows: rows as u32,
             def_levels_byte_len: 0,
             rep_levels_byte_len: 0,
             is_compressed: false,
             statistics: None,
         };
-        let spec = writer.write_page(CompressedPage::new(whole, data.len()))?;
-        offsets.append_row_count(i64::from(count));
-        offsets.append_offset_and_size(spec.offset as i64, spec.bytes_written as i32);
-        let header = spec.bytes_written - data.len() as u64;
-        let (offset, length) = (spec.offset + header, data.len() as u32);
-        places.push(Place { offset, length, check: crc32fast::hash(&data) });
+        let mut writer = SerializedPageWriter::new(&mut self.sink);
+        let spec = writer.write_page(CompressedPage::new(whole, length))?;
+        self.offsets.append_row_count(rows as i64);
+        self.offsets.append_offset_and_size(spec.offset as i64, spec.bytes_written as i32);
+        let header = spec.bytes_written - length as u64;
+        self.places.push(Place { offset: spec.offset + header, length: length as u32, check });
+        self.rows += rows;
+        Ok(())
     }
-    let bytes = Bytes::from(sink.into_inner()?);
-    index.set_boundary_order(if rising { BoundaryOrder::ASCENDING } else { BoundaryOrder::UNORDERED });
-    let (least, most) =
-        extremes.map(|(least, most)| (least.minus(sign).signed(), most.minus(sign).signed())).unzip();
-    let statistics = match kind {
-        Type::INT32 => {
-            Statistics::int32(least.map(|n| n as i32), most.map(|n| n as i32), None, Some(0), false)
-        }
-        _ => Statistics::int64(least, most, None, Some(0), false),
-    };
-    let metadata = ColumnChunkMetaData::builder(column)
-        .set_encodings(vec![Encoding::DELTA_BINARY_PACKED])
-        .set_num_values(rows.len() as i64)
-        .set_total_compressed_size(bytes.len() as i64)
-        .set_total_uncompressed_size(bytes.len() as i64)
-        .set_data_page_offset(0)
-        .set_statistics(statistics)
-        .build()?;
-    let close = ColumnCloseResult {
-        bytes_written: bytes.len() as u64,
-        rows_written: rows.len() as u64,
-        metadata,
-        bloom_filter: None,
-        column_index: Some(index.build()?),
-        offset_index: Some(offsets.build()),
-    };
-    Ok(Encoded { bytes, places, close })
+
+    /// The column.
+    pub fn finish(mut self, column: ColumnDescPtr) -> std::result::Result<Encoded, ParquetError> {
+        let bytes = Bytes::from(self.sink.into_inner()?);
+        let order = if self.rising { BoundaryOrder::ASCENDING } else { BoundaryOrder::UNORDERED };
+        self.index.set_boundary_order(order);
+        let (least, most) = self.extremes.map(|(least, most)| (least.signed(), most.signed())).unzip();
+        let statistics = match kind::<V>() {
+            Type::INT32 => {
+                Statistics::int32(least.map(|n| n as i32), most.map(|n| n as i32), None, Some(0), false)
+            }
+            _ => Statistics::int64(least, most, None, Some(0), false),
+        };
+        let metadata = ColumnChunkMetaData::builder(column)
+            .set_encodings(vec![self.encoding])
+            .set_num_values(self.rows as i64)
+            .set_total_compressed_size(bytes.len() as i64)
+            .set_total_uncompressed_size(bytes.len() as i64)
+            .set_data_page_offset(0)
+            .set_statistics(statistics)
+            .build()?;
+        let close = ColumnCloseResult {
+            bytes_written: bytes.len() as u64,
+            rows_written: self.rows as u64,
+            metadata,
+            bloom_filter: None,
+            column_index: Some(self.index.build()?),
+            offset_index: Some(self.offsets.build()),
+        };
+        Ok(Encoded { bytes, places: self.places, close })
+    }
+}
+
+/// What Parquet calls integers of that width.
+fn kind<V: Value>() -> Type {
+    if V::BITS == 32 { Type::INT32 } else { Type::INT64 }
 }
