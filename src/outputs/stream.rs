@@ -21,6 +21,7 @@ use parquet::file::writer::SerializedFileWriter;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
+use crate::ids::SIGN;
 use crate::outputs::tables::{ContactColumns, Names, RowIds, SourceIds, contacts, exposures};
 use crate::rings::{Edge, Part, PartEdges, Sink, TracedPerson};
 use crate::store::format::{Layout, properties};
@@ -29,9 +30,10 @@ use crate::store::publish::{self, parquet_failed};
 
 /// Rows a page.
 const PAGE_ROWS: usize = Layout::WHOLE.page_rows;
-/// Rows whose pages are made at once: several pages for every core.
+/// Rows whose pages are made at once: of two tables, so that there is work for many cores.
 const ROWS_TOGETHER: usize = 16 * PAGE_ROWS;
-/// Rows a row group, at least.
+/// Rows a row group, at least: few enough that the next one's columns take the memory of the last one's, enough that its
+/// footer and its dictionaries are nothing beside it.
 const GROUP_ROWS: usize = 1 << 17;
 /// Bytes handed to the system at once.
 const WRITTEN_AT_ONCE: usize = 1 << 20;
@@ -53,7 +55,7 @@ struct TableFile {
 enum Column {
     Small(ColumnPages<u32>),
     Whole(ColumnPages<u64>),
-    Other(ArrowColumnWriter),
+    Other(Box<ArrowColumnWriter>),
 }
 
 /// One page of a column.
@@ -98,19 +100,22 @@ fn encoding(field: &Field) -> Option<Number> {
     }
 }
 
+/// A column of whole numbers.
 struct Number {
     encoding: Encoding,
     signed: bool,
+    /// Of eight bytes rather than four.
     wide: bool,
 }
 
 impl Number {
     /// What has to be added to cells so that they compare as numbers.
     fn sign(&self) -> u64 {
-        if self.signed { 1 << 63 } else { 0 }
+        if self.signed { SIGN } else { 0 }
     }
 }
 
+/// A page of cells, of which there are some, encoded as its field says.
 fn cells(field: &Field, array: &ArrayRef) -> Cells {
     let Some(number) = encoding(field) else { return Cells::Other(array.clone()) };
     if let Some(small) = array.as_primitive_opt::<UInt8Type>() {
@@ -182,7 +187,7 @@ impl TableFile {
     fn begin_group(&self) -> std::result::Result<Vec<Column>, ParquetError> {
         let arrow = self.arrow.create_column_writers(self.groups)?;
         let column = |(field, arrow): (&Arc<Field>, _)| match encoding(field) {
-            None => Column::Other(arrow),
+            None => Column::Other(Box::new(arrow)),
             Some(number) if number.wide => Column::Whole(ColumnPages::new(number.encoding, number.sign())),
             Some(number) => Column::Small(ColumnPages::new(number.encoding, 0)),
         };
@@ -269,6 +274,7 @@ pub struct TraceFiles<'a> {
     /// Contacts of this ring not yet written, whose best exposures are their edges, as they came: where pages end must
     /// not depend on how they were found.
     held: Vec<Vec<TracedPerson>>,
+    held_rows: usize,
     /// Persons by ring, from ring 1.
     pub rings: Vec<u64>,
     /// Edges written.
@@ -292,6 +298,7 @@ impl<'a> TraceFiles<'a> {
             exposures: TableFile::create(folder, "exposures", &no_edges)?,
             sources: (0, none),
             held: Vec::new(),
+            held_rows: 0,
             rings: Vec::new(),
             edges: 0,
         })
@@ -304,8 +311,9 @@ impl<'a> TraceFiles<'a> {
     pub fn finish(mut self, folder: &Path, rejects: &RecordBatch) -> Result<u64> {
         self.write_held(true)?;
         let mut rejects_file = TableFile::create(folder, "rejects", rejects)?;
-        if rejects.num_rows() > 0 {
-            rejects_file.write(vec![TablePage::new(rejects)])?;
+        for first in (0..rejects.num_rows()).step_by(PAGE_ROWS) {
+            let rows = rejects.slice(first, PAGE_ROWS.min(rejects.num_rows() - first));
+            rejects_file.write(vec![TablePage::new(&rows)])?;
         }
         let mut files = [&mut self.contacts, &mut self.exposures, &mut rejects_file];
         files.par_iter_mut().try_for_each(|file| file.finish())?;
@@ -317,50 +325,58 @@ impl<'a> TraceFiles<'a> {
     /// come.
     fn write_held(&mut self, last: bool) -> Result<()> {
         let held = std::mem::take(&mut self.held);
-        let rows = held.iter().map(Vec::len).sum::<usize>();
-        let written = if last { rows } else { rows / PAGE_ROWS * PAGE_ROWS };
-        self.held.push(gather(&held, written..rows));
+        let written = if last { self.held_rows } else { self.held_rows / PAGE_ROWS * PAGE_ROWS };
         let (names, columns, sources) = (self.names, self.columns, &self.sources.1);
-        let page = |page: usize| {
-            let rows = gather(&held, page * PAGE_ROWS..written.min((page + 1) * PAGE_ROWS));
+        let page = |first: usize| {
+            let rows = gather(&held, first..written.min(first + PAGE_ROWS));
             let keys: Vec<u32> = rows.iter().map(|contact| contact.person).collect();
             let ids = RowIds { persons: &names.persons.ids(&keys)?, sources };
             let contacts = TablePage::new(&contacts(&rows, names, ids, columns));
             Ok((contacts, TablePage::new(&exposures(&rows, names, ids, columns.kinds))))
         };
-        let pages: Result<Vec<(TablePage, TablePage)>> =
-            (0..written.div_ceil(PAGE_ROWS)).into_par_iter().map(page).collect();
-        let (contacts, edges): (Vec<_>, Vec<_>) = pages?.into_iter().unzip();
-        let TraceFiles { contacts: contacts_file, exposures: exposures_file, .. } = self;
-        let (one, two) = rayon::join(|| contacts_file.write(contacts), || exposures_file.write(edges));
+        let pages: Vec<usize> = (0..written).step_by(PAGE_ROWS).collect();
+        for together in pages.chunks(ROWS_TOGETHER / PAGE_ROWS) {
+            let made: Result<Vec<(TablePage, TablePage)>> =
+                together.par_iter().map(|first| page(*first)).collect();
+            let (contacts, edges): (Vec<_>, Vec<_>) = made?.into_iter().unzip();
+            let TraceFiles { contacts: contacts_file, exposures: exposures_file, .. } = self;
+            let (one, two) = rayon::join(|| contacts_file.write(contacts), || exposures_file.write(edges));
+            one.and(two)?;
+        }
         self.edges += written as u64;
-        one.and(two)
+        self.held = vec![gather(&held, written..self.held_rows)];
+        self.held_rows -= written;
+        Ok(())
     }
 
     /// Writes a ring that comes as a whole, with all its edges.
     fn write_ring(&mut self, rows: &[TracedPerson], edges: &[Edge]) -> Result<()> {
         let (names, columns, sources) = (self.names, self.columns, &self.sources.1);
         let keys: Vec<u32> = rows.iter().map(|contact| contact.person).collect();
-        let all = names.persons.ids(&keys)?;
+        let ids = names.persons.ids(&keys)?;
         let places: Vec<u32> = (0..rows.len() as u32).collect();
-        for (places, rows) in places.chunks(ROWS_TOGETHER).zip(rows.chunks(ROWS_TOGETHER)) {
-            let pages = places.par_chunks(PAGE_ROWS).zip(rows.par_chunks(PAGE_ROWS)).map(|(places, rows)| {
-                let ids = RowIds { persons: &all.take(places), sources };
-                TablePage::new(&contacts(rows, names, ids, columns))
-            });
-            self.contacts.write(pages.collect())?;
-        }
-        let places = places_of(edges, &keys);
-        for (places, rows) in places.chunks(ROWS_TOGETHER).zip(edges.chunks(ROWS_TOGETHER)) {
-            let pages = places.par_chunks(PAGE_ROWS).zip(rows.par_chunks(PAGE_ROWS)).map(|(places, rows)| {
-                let ids = RowIds { persons: &all.take(places), sources };
-                TablePage::new(&exposures(rows, names, ids, columns.kinds))
-            });
-            self.exposures.write(pages.collect())?;
-        }
+        write_rows(&mut self.contacts, rows, &places, |rows, places| {
+            contacts(rows, names, RowIds { persons: &ids.take(places), sources }, columns)
+        })?;
+        write_rows(&mut self.exposures, edges, &places_of(edges, &keys), |edges, places| {
+            exposures(edges, names, RowIds { persons: &ids.take(places), sources }, columns.kinds)
+        })?;
         self.edges += edges.len() as u64;
         Ok(())
     }
+}
+
+/// Writes rows with where their contacts' ids stand, some pages at a time.
+fn write_rows<R: Sync>(
+    file: &mut TableFile,
+    rows: &[R],
+    places: &[u32],
+    table: impl Fn(&[R], &[u32]) -> RecordBatch + Sync,
+) -> Result<()> {
+    rows.chunks(ROWS_TOGETHER).zip(places.chunks(ROWS_TOGETHER)).try_for_each(|(rows, places)| {
+        let pages = rows.par_chunks(PAGE_ROWS).zip(places.par_chunks(PAGE_ROWS));
+        file.write(pages.map(|(rows, places)| TablePage::new(&table(rows, places))).collect())
+    })
 }
 
 impl Sink for TraceFiles<'_> {
@@ -375,9 +391,9 @@ impl Sink for TraceFiles<'_> {
         if let PartEdges::All(edges) = &part.edges {
             return self.write_ring(&part.contacts, edges);
         }
+        self.held_rows += part.contacts.len();
         self.held.push(part.contacts);
-        let rows = self.held.iter().map(Vec::len).sum::<usize>();
-        if rows >= ROWS_TOGETHER { self.write_held(false) } else { Ok(()) }
+        if self.held_rows >= ROWS_TOGETHER { self.write_held(false) } else { Ok(()) }
     }
 }
 

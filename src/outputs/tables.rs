@@ -207,7 +207,7 @@ pub fn contacts(
 }
 
 /// What a row of `exposures.parquet` is made from.
-pub trait ToEdge: Sync {
+pub trait ToEdge {
     /// The edge.
     fn to_edge(&self) -> Edge;
 }

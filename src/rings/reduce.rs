@@ -145,9 +145,10 @@ impl<'a> Sums<'a> {
             {
                 Chunk::Few(list) => by_person(list, venue_ranks),
                 Chunk::All(sums) => {
-                    let mut met = Vec::with_capacity(sums.len());
-                    met.extend((first..).zip(sums).filter(|(_, sum)| sum.exposures > 0));
-                    met
+                    let met = |sum: &Exposed| sum.exposures > 0;
+                    let mut list = Vec::with_capacity(sums.iter().filter(|sum| met(sum)).count());
+                    list.extend((first..).zip(sums).filter(|(_, sum)| met(sum)));
+                    list
                 }
             };
             let parts: Vec<Vec<Sum>> = some.into_par_iter().map(finish).collect();
@@ -169,12 +170,13 @@ impl Chunk {
         }
         let Chunk::All(all) = self else { return };
         // The table is far larger than a cache. Looking at every place first, one independent of the other, lets the
-        // processor fetch many at once; adding fetches one after the other.
-        let met = |(person, _): &Sum| {
+        // processor fetch many at once; adding fetches one after the other. A sum may lie on two lines of the cache, so
+        // several of its fields are looked at.
+        let look = |(person, _): &Sum| {
             let sum = &all[(*person - first) as usize];
             sum.overlap_s as u32 ^ sum.best.observed_s ^ sum.exposures
         };
-        std::hint::black_box(sums.iter().map(met).fold(0, u32::wrapping_add));
+        std::hint::black_box(sums.iter().map(look).fold(0, u32::wrapping_add));
         for (person, exposed) in sums {
             let sum = &mut all[(*person - first) as usize];
             if sum.exposures == 0 {

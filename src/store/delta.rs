@@ -299,12 +299,14 @@ mod tests {
             encode(&values, &mut bytes);
             decode::<u32>(&bytes, values.len(), &mut decoded).expect("a page");
             assert_eq!(decoded[1..], values);
-            let wide = |value: &u32| u64::from(*value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            let values: Vec<u64> = values.iter().map(wide).collect();
-            let (mut bytes, mut decoded) = (Vec::new(), vec![1]);
-            encode(&values, &mut bytes);
-            decode::<u64>(&bytes, values.len(), &mut decoded).expect("a page");
-            assert_eq!(decoded[1..], values);
+            // As many bits as above, and 31 more.
+            for shift in [0, 31] {
+                let values: Vec<u64> = values.iter().map(|value| u64::from(*value) << shift).collect();
+                let (mut bytes, mut decoded) = (Vec::new(), vec![1]);
+                encode(&values, &mut bytes);
+                decode::<u64>(&bytes, values.len(), &mut decoded).expect("a page");
+                assert_eq!(decoded[1..], values);
+            }
         }
     }
 }

@@ -1,5 +1,5 @@
 //! A file of dense integers with its page index, written a row group at a time: neither its columns nor its bytes are ever
-//! whole in memory.
+//! whole in memory. Results of a trace have columns made of the same pages.
 
 use std::io::Write;
 use std::path::Path;
@@ -110,6 +110,9 @@ pub struct Encoded {
 
 impl Encoded {
     /// Appends it to a row group.
+    ///
+    /// # Errors
+    /// Those of writing.
     pub fn append_to<W: Write + Send>(
         self,
         group: &mut SerializedRowGroupWriter<'_, W>,
@@ -139,6 +142,8 @@ pub fn encode<T, V: Value + Ord>(
 
 /// A page of a column.
 pub struct EncodedPage<V> {
+    encoding: Encoding,
+    sign: V,
     data: Vec<u8>,
     rows: usize,
     /// The smallest and the greatest cell.
@@ -146,18 +151,25 @@ pub struct EncodedPage<V> {
 }
 
 impl<V: Value + Ord> EncodedPage<V> {
-    /// Cells, of which there are some, as differences; `sign` as in [`encode`].
+    /// Cells as differences; `sign` as in [`encode`].
+    ///
+    /// # Panics
+    /// Without cells; so below.
     pub fn delta(cells: &[V], sign: V) -> EncodedPage<V> {
         let mut data = Vec::with_capacity(4 * cells.len());
         delta::encode(cells, &mut data);
-        EncodedPage { data, rows: cells.len(), extremes: extremes(cells, sign) }
+        EncodedPage::new(Encoding::DELTA_BINARY_PACKED, data, cells, sign)
     }
 
-    /// Cells, of which there are some, as they are.
+    /// Cells as they are.
     pub fn plain(cells: &[V], sign: V) -> EncodedPage<V> {
         let mut data = Vec::with_capacity(size_of_val(cells));
         cells.iter().for_each(|cell| data.extend_from_slice(&bytes_of(*cell)[..V::BITS / 8]));
-        EncodedPage { data, rows: cells.len(), extremes: extremes(cells, sign) }
+        EncodedPage::new(Encoding::PLAIN, data, cells, sign)
+    }
+
+    fn new(encoding: Encoding, data: Vec<u8>, cells: &[V], sign: V) -> EncodedPage<V> {
+        EncodedPage { encoding, sign, data, rows: cells.len(), extremes: extremes(cells, sign) }
     }
 }
 
@@ -204,9 +216,16 @@ impl<V: Value + Ord> ColumnPages<V> {
         }
     }
 
-    /// Appends a page of that encoding.
+    /// Appends a page.
+    ///
+    /// # Errors
+    /// Those of encoding.
+    ///
+    /// # Panics
+    /// If it was encoded otherwise than the column.
     pub fn push(&mut self, page: EncodedPage<V>) -> std::result::Result<(), ParquetError> {
-        let EncodedPage { data, rows, extremes: (low, high) } = page;
+        let EncodedPage { encoding, sign, data, rows, extremes: (low, high) } = page;
+        assert!(encoding == self.encoding && sign == self.sign, "a page of this column");
         let key = |cell: V| cell.plus(self.sign);
         self.rising &= self.before.is_none_or(|(before_low, before_high)| {
             key(before_low) <= key(low) && key(before_high) <= key(high)
@@ -240,6 +259,9 @@ impl<V: Value + Ord> ColumnPages<V> {
     }
 
     /// The column.
+    ///
+    /// # Errors
+    /// Those of encoding.
     pub fn finish(mut self, column: ColumnDescPtr) -> std::result::Result<Encoded, ParquetError> {
         let bytes = Bytes::from(self.sink.into_inner()?);
         let order = if self.rising { BoundaryOrder::ASCENDING } else { BoundaryOrder::UNORDERED };
