@@ -45,6 +45,12 @@ pub fn local_date(at: Second, zone: &TimeZone) -> Date {
     zone.to_datetime(timestamp(at)).date()
 }
 
+/// The first second of a civil day, at the ends of what seconds can hold where it lies beyond.
+pub fn start_of_day(date: Date, zone: &TimeZone) -> Second {
+    let start = date.to_zoned(zone.clone()).map_or(0, |zoned| zoned.timestamp().as_second());
+    start.clamp(0, i64::from(FOREVER)) as Second
+}
+
 /// The instant at which the day after `date` begins in `zone`.
 ///
 /// # Errors

@@ -1,15 +1,16 @@
 //! Stage 7 of 8: facts -> colors: a scheme's rules, the worst true reason wins, all are kept.
 
 pub mod changes;
+pub mod release;
 pub mod scheme;
 pub mod vectors;
 
-use std::collections::BTreeMap;
-
 use jiff::civil::Date;
+use rayon::prelude::*;
 
 use crate::facts::Fact;
-pub use scheme::{Effect, Scheme};
+pub use release::Effect;
+pub use scheme::Scheme;
 
 /// Why a person has a color.
 #[derive(Clone, Debug)]
@@ -33,50 +34,114 @@ pub struct Colored<'a> {
     pub reasons: Vec<Reason<'a>>,
 }
 
-/// Everyone whom some rule of the scheme colors on `date`, by person key.
+/// Everyone whom some rule of the scheme colors on `date`, by person key, from facts by person.
 ///
 /// Of several reasons the worst color comes first; of equal colors the one that ends last (an open-ended one later
-/// than any), then the first rule of the scheme. So the first reason's end is the day that color ends.
+/// than any), then the first rule of the scheme, then the later fact. So the first reason's end is the day that color
+/// ends.
 pub fn assign<'a>(facts: &[(u32, Fact<'a>)], scheme: &Scheme, date: Date) -> Vec<Colored<'a>> {
-    let mut by_person: BTreeMap<u32, Vec<Reason<'a>>> = BTreeMap::new();
-    for (person, fact) in facts {
+    assert!(facts.is_sorted_by_key(|(person, _)| person), "facts by person");
+    let persons: Vec<&[(u32, Fact<'a>)]> = facts.chunk_by(|a, b| a.0 == b.0).collect();
+    let color = |own: &&[(u32, Fact<'a>)]| {
+        let person = own[0].0;
+        let own: Vec<Fact<'a>> = own.iter().map(|(_, fact)| *fact).collect();
+        let reasons = reasons(&own, scheme, date);
+        (!reasons.is_empty()).then_some(Colored { person, reasons })
+    };
+    persons.par_iter().filter_map(color).collect()
+}
+
+/// The reasons of a person with these facts, worst first.
+fn reasons<'a>(own: &[Fact<'a>], scheme: &Scheme, date: Date) -> Vec<Reason<'a>> {
+    let mut reasons: Vec<Reason<'a>> = Vec::new();
+    for fact in own {
         for (at, rule) in scheme.rules.iter().enumerate() {
-            let Some(effect) = scheme.effect(rule, fact, date) else { continue };
+            let Some(effect) = scheme.effect(rule, fact, own, date) else { continue };
             let rank = scheme.rank(&rule.phases[effect.phase].color);
             if rank + 1 < scheme.severity.len() {
-                by_person.entry(*person).or_default().push(Reason { rule: at, rank, effect, fact: *fact });
+                reasons.push(Reason { rule: at, rank, effect, fact: *fact });
             }
         }
     }
-    let order = |r: &Reason<'_>| {
-        let until = r.effect.until.unwrap_or(Date::MAX);
-        (r.rank, std::cmp::Reverse(until), r.rule, r.effect.since)
-    };
-    let colored = by_person.into_iter().map(|(person, mut reasons)| {
-        // Facts come in a fixed order and the sort is stable, so equal reasons keep it.
-        reasons.sort_by_key(order);
-        Colored { person, reasons }
+    let ruled_out: Vec<usize> = scheme
+        .not_also
+        .iter()
+        .filter(|(color, _)| reasons.iter().any(|reason| reason.rank == scheme.rank(color)))
+        .flat_map(|(_, others)| others.iter().map(|other| scheme.rank(other)))
+        .collect();
+    reasons.retain(|reason| !ruled_out.contains(&reason.rank));
+    // Nothing but the reasons themselves decides their order, so that facts may come in any.
+    reasons.sort_by(|a, b| {
+        let order = |r: &Reason<'_>| {
+            let until = r.effect.until.unwrap_or(Date::MAX);
+            (r.rank, std::cmp::Reverse(until), r.rule, r.effect.since)
+        };
+        order(a).cmp(&order(b)).then_with(|| a.fact.order().cmp(&b.fact.order()))
     });
-    colored.collect()
+    reasons
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::facts::kind::Instant;
     use crate::records::cases::Status;
-    use scheme::Instant;
+    use std::collections::BTreeMap;
     use std::path::Path;
     use vectors::{case, contact};
 
     #[test]
     fn every_pack_keeps_its_own_vectors() {
-        for name in ["five-color", "tencent-two"] {
+        for (name, _) in scheme::EMBEDDED {
             let scheme = Scheme::load(name, Path::new(".")).unwrap();
-            assert!(scheme.vectors.len() >= 4, "{name}");
             vectors::check(&scheme).unwrap();
-            let mut other = scheme.clone();
-            other.rules.iter_mut().flat_map(|r| &mut r.phases).for_each(|p| p.days = p.days.map(|d| d + 1));
-            assert_eq!(vectors::check(&other).unwrap_err().code(), "usage", "{name} with longer terms");
+            assert_eq!(
+                vectors::unshown(&scheme),
+                [""; 0],
+                "{name}: every rule is shown to hold and not to hold"
+            );
+        }
+    }
+
+    #[test]
+    fn no_rule_of_a_pack_can_be_changed_unseen() {
+        for (name, _) in scheme::EMBEDDED {
+            let scheme = Scheme::load(name, Path::new(".")).unwrap();
+            for at in 0..scheme.rules.len() {
+                let mut changes: Vec<Scheme> = vec![scheme.clone()];
+                let healthy = scheme.healthy().to_string();
+                changes[0].rules[at].phases.iter_mut().for_each(|phase| phase.color.clone_from(&healthy));
+                for phase in 0..scheme.rules[at].phases.len() {
+                    let mut change = |change: fn(&mut scheme::Phase) -> bool| {
+                        let mut changed = scheme.clone();
+                        if change(&mut changed.rules[at].phases[phase]) {
+                            changes.push(changed);
+                        }
+                    };
+                    change(|p| p.days.as_mut().map(|days| *days += 1).is_some());
+                    // A test due on the last day makes a shorter term the same.
+                    change(|p| {
+                        let tests = !p.release.negative_tests_on.is_empty();
+                        !tests && p.days.as_mut().map(|days| *days -= 1).is_some()
+                    });
+                    change(|p| p.hours.as_mut().map(|hours| *hours += 24).is_some());
+                    change(|p| std::mem::take(&mut p.release.checkins) > 0);
+                    change(|p| p.release.negative_tests_on.pop().is_some());
+                    change(|p| std::mem::take(&mut p.release.confirmation));
+                }
+                for column in scheme.rules[at].condition.keys() {
+                    let mut changed = scheme.clone();
+                    changed.rules[at].condition.remove(column);
+                    changes.push(changed);
+                }
+                for (number, changed) in changes.iter().enumerate() {
+                    assert!(
+                        vectors::check(changed).is_err(),
+                        "{name} {} change {number}",
+                        scheme.rules[at].id
+                    );
+                }
+            }
         }
     }
 

@@ -1,24 +1,30 @@
 //! Scheme packs: the rules of one code system, as data.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
+use super::vectors::Vector;
 use crate::error::{Error, Result};
 use crate::facts::Fact;
-use crate::records::cases::Status;
+use crate::facts::kind::{Cell, FactKind, Holds, Instant};
 use crate::schema::did_you_mean;
-use crate::time::{self, Second};
+use crate::time;
 
 /// No term is longer: a century is a slip of the pen.
 const DAYS_MAX: u32 = 36_500;
 
 /// The packs that come with the program.
-const EMBEDDED: [(&str, &str); 2] = [
+pub const EMBEDDED: [(&str, &str); 8] = [
+    ("national", include_str!("schemes/national.toml")),
     ("five-color", include_str!("schemes/five-color.toml")),
+    ("orange-six", include_str!("schemes/orange-six.toml")),
+    ("orange-six-14", include_str!("schemes/orange-six-14.toml")),
+    ("jiangsu", include_str!("schemes/jiangsu.toml")),
+    ("red-code", include_str!("schemes/red-code.toml")),
+    ("hangzhou-release", include_str!("schemes/hangzhou-release.toml")),
     ("tencent-two", include_str!("schemes/tencent-two.toml")),
 ];
 
@@ -37,10 +43,12 @@ pub struct Scheme {
     pub severity: Vec<String>,
     /// Whether a term of n days holds through day n (day 0 being the anchor's), or only up to it.
     pub holds_last_day: bool,
+    /// From which temperature on a check-in is not that of a healthy person, hundredths of a degree Celsius.
+    pub fever: i64,
+    /// Colors that a person with the first does not also have for other reasons.
+    pub not_also: BTreeMap<String, Vec<String>>,
     /// Its rules.
     pub rules: Vec<Rule>,
-    /// What it must say of given facts.
-    pub vectors: Vec<Vector>,
     /// The pack as text; a run keeps it, so that it can be explained when the pack has moved on.
     pub text: String,
 }
@@ -63,139 +71,214 @@ pub struct Rule {
     pub id: String,
     /// Kind of fact.
     pub fact: FactKind,
-    /// Which facts of that kind.
+    /// Which facts of that kind: what their columns must hold; those not named may hold anything.
     #[serde(default, rename = "where")]
-    pub condition: Condition,
+    pub condition: BTreeMap<String, Wanted>,
     /// Colors in turn.
     pub phases: Vec<Phase>,
     /// Times of the fact; the first it has is day 0.
     pub anchor: Vec<Instant>,
     /// Time of the fact whose day ends everything.
     pub ends: Option<Instant>,
+    /// Who may lift the color before it ends, for lists.
+    #[serde(default)]
+    pub lifted_by: Option<Wording>,
     /// Why, in words for the person concerned.
     pub basis: Wording,
+    /// Facts and what the pack must make of them; they show the rule.
+    #[serde(default)]
+    pub vectors: Vec<Vector>,
 }
 
-/// Kinds of facts that rules can name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FactKind {
-    /// A case row that stands.
-    Case,
-    /// A person traced.
-    Contact,
-}
-
-/// Which facts of a kind a rule means; an absent list means all.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Condition {
-    status: Option<OneOrMore<String>>,
-    ring: Option<OneOrMore<u8>>,
-}
-
+/// What a cell must hold.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
-enum OneOrMore<T> {
-    One(T),
-    More(Vec<T>),
+pub enum Wanted {
+    /// This.
+    One(Value),
+    /// One of these.
+    Among(Vec<Value>),
+    /// A number in this range, ends included.
+    Range(Range),
 }
 
-impl<T: PartialEq> OneOrMore<T> {
-    fn as_slice(&self) -> &[T] {
-        match self {
-            OneOrMore::One(item) => std::slice::from_ref(item),
-            OneOrMore::More(items) => items,
-        }
-    }
-}
-
-/// A color for some days.
+/// A range of numbers, ends included.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Phase {
-    /// The color.
-    pub color: String,
-    /// Its length; open-ended when absent.
-    pub days: Option<u32>,
-    /// Days, counted from day 0, on which a test is due.
-    #[serde(default)]
-    pub tests_on: Vec<u32>,
+pub struct Range {
+    min: Option<Value>,
+    max: Option<Value>,
 }
 
-/// Times of a fact that rules can count from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Instant {
-    /// Case: first symptoms.
-    OnsetAt,
-    /// Case: the test's sample.
-    SampledAt,
-    /// Case: when the office knew.
-    ReportedAt,
-    /// Case: isolation.
-    IsolatedAt,
-    /// Case: start of the window set by the office.
-    InfectiousFrom,
-    /// Case: release as recovered.
-    RecoveredAt,
-    /// Contact: start of the first exposure.
-    FirstExposedAt,
-    /// Contact: end of the last exposure.
-    LastExposedAt,
+/// A cell in a pack.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Value {
+    /// A word.
+    Word(String),
+    /// A number.
+    Number(i64),
+    /// A temperature.
+    Decimal(f64),
 }
 
-impl Instant {
-    fn belongs_to(self, kind: FactKind) -> bool {
-        matches!(self, Instant::FirstExposedAt | Instant::LastExposedAt) == (kind == FactKind::Contact)
-    }
-
-    /// That time of the fact, if it has it.
-    pub fn of(self, fact: &Fact<'_>) -> Option<Second> {
-        match (fact, self) {
-            (Fact::Case(c), Instant::OnsetAt) => c.case.onset_at,
-            (Fact::Case(c), Instant::SampledAt) => c.case.sampled_at,
-            (Fact::Case(c), Instant::ReportedAt) => c.case.reported_at,
-            (Fact::Case(c), Instant::IsolatedAt) => c.case.isolated_at,
-            (Fact::Case(c), Instant::InfectiousFrom) => c.case.infectious_from,
-            (Fact::Case(c), Instant::RecoveredAt) => c.case.recovered_at,
-            (Fact::Contact(c, _), Instant::FirstExposedAt) => Some(c.exposed.first_exposed_at),
-            (Fact::Contact(c, _), Instant::LastExposedAt) => Some(c.exposed.last_exposed_at),
+impl Value {
+    /// The cell as facts hold it, if it fits what the column holds.
+    pub fn cell(&self, holds: Holds) -> Option<Cell<'_>> {
+        match (self, holds) {
+            (Value::Word(word), Holds::Words(words)) => {
+                words.contains(&word.as_str()).then_some(Cell::Word(word))
+            }
+            (Value::Word(word), Holds::Text) => Some(Cell::Word(word)),
+            (Value::Number(number), Holds::Number) => Some(Cell::Number(*number)),
+            (Value::Number(degrees), Holds::Celsius) => Some(Cell::Number(degrees.checked_mul(100)?)),
+            // Read once from the pack, to the nearest hundredth: no float decides about a person.
+            (Value::Decimal(degrees), Holds::Celsius) => Some(Cell::Number((degrees * 100.0).round() as i64)),
             _ => None,
         }
     }
 }
 
-impl Condition {
-    /// Whether the rule means this fact.
-    pub fn holds(&self, fact: &Fact<'_>) -> bool {
-        match fact {
-            Fact::Case(c) => {
-                self.status.as_ref().is_none_or(|s| s.as_slice().iter().any(|s| s == c.case.status.word()))
+impl Wanted {
+    fn values(&self) -> Vec<&Value> {
+        match self {
+            Wanted::One(value) => vec![value],
+            Wanted::Among(values) => values.iter().collect(),
+            Wanted::Range(range) => range.min.iter().chain(&range.max).collect(),
+        }
+    }
+
+    fn holds(&self, cell: Cell<'_>, holds: Holds) -> bool {
+        let is = |value: &Value| value.cell(holds) == Some(cell);
+        match self {
+            Wanted::One(value) => is(value),
+            Wanted::Among(values) => values.iter().any(is),
+            Wanted::Range(range) => {
+                let least = range.min.as_ref().and_then(|value| value.cell(holds));
+                let most = range.max.as_ref().and_then(|value| value.cell(holds));
+                least.is_none_or(|least| least <= cell) && most.is_none_or(|most| cell <= most)
             }
-            Fact::Contact(c, _) => self.ring.as_ref().is_none_or(|r| r.as_slice().contains(&c.ring)),
         }
     }
 }
 
-/// A fact and what the pack must make of it.
+/// A color for some time.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Vector {
-    /// Kind of fact.
-    pub fact: FactKind,
-    /// Of a case.
-    pub status: Option<String>,
-    /// Of a contact.
-    pub ring: Option<u8>,
-    /// Its times, as RFC 3339.
-    pub times: BTreeMap<Instant, String>,
-    /// The date asked about.
-    pub date: String,
-    /// The color expected.
+pub struct Phase {
+    /// The color.
     pub color: String,
-    /// The first free day expected, if the color ends.
-    pub until: Option<String>,
+    /// Its length in civil days; open-ended when absent.
+    pub days: Option<u32>,
+    /// Its length in hours from the anchor, instead of days: the day that holds the last of them is the last.
+    pub hours: Option<u32>,
+    /// Days, counted from day 0, on which a test is due, for lists.
+    #[serde(default)]
+    pub tests_on: Vec<u32>,
+    /// What else must be true before it ends.
+    #[serde(default)]
+    pub release: Release,
+}
+
+/// What must be true before a phase ends, beside its length.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Release {
+    /// Days in a row with a check-in of a healthy person.
+    pub checkins: u32,
+    /// How many days within such a row may be missed.
+    pub gaps: u32,
+    /// Days, counted as the phase's, from which on one negative test each must have been sampled.
+    pub negative_tests_on: Vec<u32>,
+    /// Hours between two tests that count, at least.
+    pub hours_between_tests: u32,
+    /// Whether an office must confirm.
+    pub confirmation: bool,
+}
+
+impl Rule {
+    /// Whether the rule means this fact.
+    pub fn means(&self, fact: &Fact<'_>) -> bool {
+        let kind = fact.kind();
+        kind == self.fact
+            && self.condition.iter().all(|(column, wanted)| {
+                let holds =
+                    kind.columns().iter().find(|(name, _)| name == column).expect("checked when loaded").1;
+                fact.cell(column).is_some_and(|cell| wanted.holds(cell, holds))
+            })
+    }
+
+    /// What is wrong with it.
+    fn fault(&self, severity: &[String]) -> Option<String> {
+        let kind = self.fact.word();
+        if self.phases.is_empty() || self.anchor.is_empty() {
+            return Some("it needs an anchor and at least one phase".into());
+        }
+        for (at, phase) in self.phases.iter().enumerate() {
+            if !severity.contains(&phase.color) {
+                return Some(format!("color {:?} is not in severity", phase.color));
+            }
+            if phase.days.is_some() && phase.hours.is_some() {
+                return Some("a phase has days or hours, not both".into());
+            }
+            let endless =
+                phase.days.is_none() && phase.hours.is_none() && phase.release == Release::default();
+            if endless && at + 1 < self.phases.len() {
+                return Some("only its last phase may be without an end".into());
+            }
+            if phase.hours.is_some() && at > 0 {
+                return Some("hours count from the anchor, so only a first phase has them".into());
+            }
+            let days = phase.days.iter().chain(&phase.tests_on).chain(&phase.release.negative_tests_on);
+            let days = days.chain([&phase.release.checkins]);
+            if days.copied().max() > Some(DAYS_MAX)
+                || phase.hours.into_iter().chain([phase.release.hours_between_tests]).max()
+                    > Some(24 * DAYS_MAX)
+            {
+                return Some(format!("a term or test lies more than {DAYS_MAX} days ahead"));
+            }
+            if !phase.release.negative_tests_on.is_sorted() {
+                return Some("the days of its negative tests are not in order".into());
+            }
+            if phase.release.gaps > 0 && phase.release.checkins == 0 {
+                return Some("gaps without check-ins".into());
+            }
+        }
+        if let Some(time) =
+            self.anchor.iter().chain(&self.ends).find(|time| !self.fact.times().contains(time))
+        {
+            return Some(format!("a {kind} has no time {}", time.word()));
+        }
+        for (column, wanted) in &self.condition {
+            let columns = self.fact.columns();
+            let Some((_, holds)) = columns.iter().find(|(name, _)| name == column) else {
+                let near = did_you_mean(column, columns.iter().map(|(name, _)| *name));
+                let near = near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
+                return Some(format!("a {kind} has no column {column:?}{near}"));
+            };
+            let values = wanted.values();
+            if values.is_empty() {
+                return Some(format!("{column} may hold nothing, so the rule never holds"));
+            }
+            for value in values {
+                if value.cell(*holds).is_none() {
+                    let expected = match holds {
+                        Holds::Words(words) => format!("one of {}", words.join(", ")),
+                        Holds::Text => "text".into(),
+                        Holds::Number => "a whole number".into(),
+                        Holds::Celsius => "degrees Celsius".into(),
+                    };
+                    let near = match (value, holds) {
+                        (Value::Word(word), Holds::Words(words)) => did_you_mean(word, words.iter().copied()),
+                        _ => None,
+                    };
+                    let near = near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
+                    return Some(format!("{column} {value:?} is not {expected}{near}"));
+                }
+            }
+        }
+        None
+    }
 }
 
 #[derive(Deserialize)]
@@ -207,10 +290,16 @@ struct Pack {
     time_zone: String,
     severity: Vec<String>,
     holds_last_day: bool,
+    #[serde(default = "fever")]
+    fever_celsius: f64,
     #[serde(default)]
-    rule: Vec<Rule>,
+    not_also: BTreeMap<String, Vec<String>>,
     #[serde(default)]
-    vector: Vec<Vector>,
+    rule: Vec<toml::Spanned<Rule>>,
+}
+
+fn fever() -> f64 {
+    37.3
 }
 
 impl Scheme {
@@ -238,49 +327,35 @@ impl Scheme {
     /// The pack in `text`. `name` stands for it in messages.
     ///
     /// # Errors
-    /// `usage` for anything in it that is wrong.
+    /// `usage` for anything in it that is wrong, with its line.
     pub fn from_text(text: &str, name: &str) -> Result<Scheme> {
         let wrong = |what: String| {
             Error::usage(format!("scheme {name}: {what}"), "compare with a pack that comes with ringtrace")
         };
-        let pack: Pack = toml::from_str(text).map_err(|e| wrong(e.to_string().replace('\n', " ")))?;
-        let mut ids = std::collections::BTreeSet::new();
+        let line_of = |at: usize| 1 + text[..at].matches('\n').count();
+        let pack: Pack = toml::from_str(text).map_err(|e| {
+            let line = e.span().map(|span| format!("line {}: ", line_of(span.start))).unwrap_or_default();
+            wrong(format!("{line}{}", e.message().replace('\n', " ")))
+        })?;
+        let mut ids = BTreeSet::new();
         if pack.severity.is_empty() {
             return Err(wrong("severity lists no color".into()));
         }
+        if let Some(color) = pack
+            .not_also
+            .iter()
+            .flat_map(|(a, b)| [a].into_iter().chain(b))
+            .find(|c| !pack.severity.contains(c))
+        {
+            return Err(wrong(format!("not_also: color {color:?} is not in severity")));
+        }
         for rule in &pack.rule {
-            let wrong = |what: String| Err(wrong(format!("rule {}: {what}", rule.id)));
-            if !ids.insert(&rule.id) {
-                return wrong("its id is used twice".into());
-            }
-            if rule.phases.is_empty() || rule.anchor.is_empty() {
-                return wrong("it needs an anchor and at least one phase".into());
-            }
-            let open = |p: &Phase| p.days.is_none();
-            if rule.phases[..rule.phases.len() - 1].iter().any(open) {
-                return wrong("only its last phase may be without days".into());
-            }
-            let days = rule.phases.iter().flat_map(|p| p.days.iter().chain(&p.tests_on));
-            if days.max().is_some_and(|days| *days > DAYS_MAX) {
-                return wrong(format!("a term or test lies more than {DAYS_MAX} days ahead"));
-            }
-            let foreign = match rule.fact {
-                FactKind::Case => rule.condition.ring.is_some(),
-                FactKind::Contact => rule.condition.status.is_some(),
-            };
-            if foreign {
-                return wrong("its where names what its fact does not have".into());
-            }
-            if let Some(phase) = rule.phases.iter().find(|p| !pack.severity.contains(&p.color)) {
-                return wrong(format!("color {:?} is not in severity", phase.color));
-            }
-            if rule.anchor.iter().chain(&rule.ends).any(|i| !i.belongs_to(rule.fact)) {
-                return wrong("an anchor or end is a time its fact does not have".into());
-            }
-            let statuses = rule.condition.status.as_ref().map_or(&[][..], |s| s.as_slice());
-            let known = [Status::Confirmed, Status::Suspected, Status::Asymptomatic].map(Status::word);
-            if let Some(status) = statuses.iter().find(|s| !known.contains(&s.as_str())) {
-                return wrong(format!("status {status:?} is none of {}", known.join(", ")));
+            let line = line_of(rule.span().start);
+            let rule = rule.get_ref();
+            let twice = !ids.insert(&rule.id);
+            let fault = if twice { Some("its id is used twice".into()) } else { rule.fault(&pack.severity) };
+            if let Some(fault) = fault {
+                return Err(wrong(format!("line {line}: rule {}: {fault}", rule.id)));
             }
         }
         Ok(Scheme {
@@ -290,8 +365,9 @@ impl Scheme {
             time_zone: time::zone(&pack.time_zone)?,
             severity: pack.severity,
             holds_last_day: pack.holds_last_day,
-            rules: pack.rule,
-            vectors: pack.vector,
+            fever: (pack.fever_celsius * 100.0).round() as i64,
+            not_also: pack.not_also,
+            rules: pack.rule.into_iter().map(toml::Spanned::into_inner).collect(),
             text: text.to_string(),
         })
     }
@@ -309,59 +385,5 @@ impl Scheme {
     /// The rule of that id.
     pub fn rule(&self, id: &str) -> Option<&Rule> {
         self.rules.iter().find(|r| r.id == id)
-    }
-}
-
-/// What a rule makes of a fact on a date.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Effect {
-    /// Position of the phase in the rule.
-    pub phase: usize,
-    /// First day of this color, at most the date asked about.
-    pub since: Date,
-    /// First day without it; `None` while it is open-ended.
-    pub until: Option<Date>,
-    /// Next test or end, on the date or after.
-    pub next_due: Option<Date>,
-}
-
-impl Scheme {
-    /// The effect of `fact` under `rule` on `date`; `None` if the rule does not mean the fact or its term is over.
-    ///
-    /// Day 0 is the civil day of the anchor. A fact whose day 0 is still to come (a stay inferred
-    /// past midnight) already counts.
-    pub fn effect(&self, rule: &Rule, fact: &Fact<'_>, date: Date) -> Option<Effect> {
-        let kind = match fact {
-            Fact::Case(_) => FactKind::Case,
-            Fact::Contact(..) => FactKind::Contact,
-        };
-        if kind != rule.fact || !rule.condition.holds(fact) {
-            return None;
-        }
-        let day_zero = time::local_date(rule.anchor.iter().find_map(|i| i.of(fact))?, &self.time_zone);
-        let day = |n: i64| day_zero.saturating_add(jiff::Span::new().days(n));
-        let ended = rule.ends.and_then(|i| i.of(fact)).map(|at| time::local_date(at, &self.time_zone));
-        if ended.is_some_and(|ended| ended <= date) {
-            return None;
-        }
-        let held = i64::from(self.holds_last_day);
-        let mut passed: i64 = 0;
-        for (at, phase) in rule.phases.iter().enumerate() {
-            let since = if at == 0 { day_zero } else { day(passed + held) };
-            passed += i64::from(phase.days.unwrap_or(0));
-            let term = phase.days.map(|_| day(passed + held));
-            if term.is_some_and(|until| until <= date) {
-                continue;
-            }
-            let until = [term, ended].into_iter().flatten().min();
-            let tests = phase.tests_on.iter().map(|n| day(i64::from(*n))).filter(|due| *due >= date);
-            return Some(Effect {
-                phase: at,
-                since: since.min(date),
-                until,
-                next_due: tests.chain(until).min(),
-            });
-        }
-        None
     }
 }

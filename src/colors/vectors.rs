@@ -2,65 +2,195 @@
 
 use std::collections::BTreeMap;
 
-use super::scheme::{FactKind, Instant, Scheme, Vector};
+use jiff::civil::Date;
+use serde::Deserialize;
+
+use super::scheme::{Rule, Scheme, Value};
 use crate::error::{Error, Result};
+use crate::facts::kind::{Cell, FactKind, Holds, Instant, Told, ToldCell};
 use crate::facts::{CaseFact, Fact};
 use crate::records::cases::{CaseRow, Status};
 use crate::rings::{Best, Edge, Exposed, Exposure, SourceRef, TracedPerson};
 use crate::time::{Reading, Second, parse_date, parse_instant};
+
+/// Facts about one person and what the pack must make of them.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vector {
+    /// What it shows of its rule.
+    pub shows: String,
+    /// The facts.
+    pub facts: Vec<VectorFact>,
+    /// The date asked about.
+    pub date: String,
+    /// The color expected, and by its own rule unless it is that of a healthy person.
+    pub color: String,
+    /// The rule that is expected to decide instead.
+    pub by: Option<String>,
+    /// The rules of all reasons expected, worst first, if they are to be checked.
+    pub reasons: Option<Vec<String>>,
+    /// The first free day expected; none if the color has no end yet.
+    pub until: Option<String>,
+    /// The first day on which the rule can be over, if that is to be checked.
+    pub earliest: Option<String>,
+}
+
+/// A fact of a vector: its cells and times by name. A case is confirmed and a contact of ring 1 unless it says otherwise.
+#[derive(Clone, Debug, Deserialize)]
+pub struct VectorFact {
+    /// Kind of fact.
+    pub fact: FactKind,
+    /// The same fact on so many days in a row.
+    #[serde(default = "once")]
+    pub daily: u32,
+    /// Columns and times; times in the pack's zone, or with one.
+    #[serde(flatten)]
+    pub cells: BTreeMap<String, Value>,
+}
+
+fn once() -> u32 {
+    1
+}
 
 /// Applies the pack to its own vectors, in its own time zone.
 ///
 /// # Errors
 /// `usage` for the first vector that gives something else, or cannot be read.
 pub fn check(scheme: &Scheme) -> Result<()> {
-    scheme.vectors.iter().enumerate().try_for_each(|(at, vector)| check_one(scheme, at + 1, vector))
-}
-
-fn check_one(scheme: &Scheme, number: usize, vector: &Vector) -> Result<()> {
-    let wrong = |what: String| {
-        Error::usage(format!("scheme {}: vector {number}: {what}", scheme.id), "mend the rule or the vector")
-    };
-    let mut times: BTreeMap<Instant, Second> = BTreeMap::new();
-    for (instant, text) in &vector.times {
-        match parse_instant(text, None) {
-            Reading::At(seconds) if Second::try_from(seconds).is_ok() => {
-                times.insert(*instant, seconds as Second);
-            }
-            _ => return Err(wrong(format!("{text:?} is no time with a zone"))),
+    for rule in &scheme.rules {
+        for vector in &rule.vectors {
+            check_one(scheme, rule, vector).map_err(|what| {
+                let what =
+                    format!("scheme {}: rule {}: vector {:?}: {what}", scheme.id, rule.id, vector.shows);
+                Error::usage(what, "mend the rule or the vector")
+            })?;
         }
-    }
-    let status = match vector.status.as_deref() {
-        None | Some("confirmed") => Status::Confirmed,
-        Some("suspected") => Status::Suspected,
-        Some("asymptomatic") => Status::Asymptomatic,
-        Some(other) => return Err(wrong(format!("status {other:?} is not known"))),
-    };
-    let case = case(status, &times);
-    let last = times.get(&Instant::LastExposedAt).copied().unwrap_or(900);
-    let (person, edge) = contact(vector.ring.unwrap_or(1), last);
-    let fact = match vector.fact {
-        FactKind::Case => Fact::Case(&case),
-        FactKind::Contact => Fact::Contact(&person, edge),
-    };
-    let colored = super::assign(&[(0, fact)], scheme, parse_date(&vector.date)?);
-    let reason = colored.first().map(|c| &c.reasons[0]);
-    let color = reason.map_or(scheme.healthy(), |r| &scheme.severity[r.rank]);
-    let until = reason.and_then(|r| r.effect.until).map(|d| d.to_string());
-    if (color, &until) != (vector.color.as_str(), &vector.until) {
-        let end = |until: &Option<String>| until.clone().unwrap_or_else(|| "open".into());
-        return Err(wrong(format!(
-            "expected {} until {}, found {color} until {}",
-            vector.color,
-            end(&vector.until),
-            end(&until)
-        )));
     }
     Ok(())
 }
 
+/// Rules that no vector of theirs shows holding, or none shows not holding.
+pub fn unshown(scheme: &Scheme) -> Vec<&str> {
+    let shown = |rule: &Rule, holds: bool| {
+        rule.vectors.iter().any(|vector| holds == (vector.color != scheme.healthy() && vector.by.is_none()))
+    };
+    let rules = scheme.rules.iter().filter(|rule| !shown(rule, true) || !shown(rule, false));
+    rules.map(|rule| rule.id.as_str()).collect()
+}
+
+/// What the facts of a vector are made of.
+enum Made {
+    Case(CaseFact),
+    Contact(TracedPerson, Edge),
+    Told(Told),
+}
+
+impl Made {
+    fn fact(&self) -> Fact<'_> {
+        match self {
+            Made::Case(case) => Fact::Case(case),
+            Made::Contact(contact, edge) => Fact::Contact(contact, *edge),
+            Made::Told(told) => Fact::Told(told),
+        }
+    }
+}
+
+fn check_one(scheme: &Scheme, rule: &Rule, vector: &Vector) -> std::result::Result<(), String> {
+    let mut made = Vec::new();
+    for fact in &vector.facts {
+        for day in 0..fact.daily {
+            made.push(make(fact, day * 86_400, scheme)?);
+        }
+    }
+    let facts: Vec<(u32, Fact<'_>)> = made.iter().map(|made| (0, made.fact())).collect();
+    let date = parse_date(&vector.date).map_err(|_| format!("{:?} is no date", vector.date))?;
+    let colored = super::assign(&facts, scheme, date);
+    let reason = colored.first().map(|colored| &colored.reasons[0]);
+    let day = |day: Option<Date>| day.map_or("open".to_string(), |day| day.to_string());
+    let given = |day: &Option<String>| day.clone().unwrap_or("open".into());
+    let (mut expected, mut found) = (vector.color.clone(), scheme.healthy().to_string());
+    if vector.color != scheme.healthy() {
+        let by = vector.by.as_ref().unwrap_or(&rule.id);
+        expected = format!("{} until {} by {by}", vector.color, given(&vector.until));
+    }
+    if let Some(reason) = reason {
+        let (color, by) = (&scheme.severity[reason.rank], &scheme.rules[reason.rule].id);
+        found = format!("{color} until {} by {by}", day(reason.effect.until));
+    }
+    if vector.earliest.is_some() {
+        expected.push_str(&format!(", over on {} at the earliest", given(&vector.earliest)));
+        let earliest = reason.and_then(|reason| reason.effect.earliest);
+        found.push_str(&format!(", over on {} at the earliest", day(earliest)));
+    }
+    if let Some(reasons) = &vector.reasons {
+        expected.push_str(&format!(", for {}", reasons.join(", ")));
+        let all = colored.first().map_or(&[][..], |colored| &colored.reasons);
+        let ids: Vec<&str> = all.iter().map(|reason| scheme.rules[reason.rule].id.as_str()).collect();
+        found.push_str(&format!(", for {}", ids.join(", ")));
+    }
+    if found == expected { Ok(()) } else { Err(format!("expected {expected}, found {found}")) }
+}
+
+fn make(fact: &VectorFact, later: Second, scheme: &Scheme) -> std::result::Result<Made, String> {
+    let mut times: BTreeMap<Instant, Second> = BTreeMap::new();
+    let mut named: BTreeMap<&str, &Value> = BTreeMap::new();
+    for (name, value) in &fact.cells {
+        let Some(time) = fact.fact.times().iter().find(|time| time.word() == *name) else {
+            named.insert(name, value);
+            continue;
+        };
+        let text = if let Value::Word(text) = value { text.as_str() } else { "" };
+        match parse_instant(text, Some(&scheme.time_zone)) {
+            Reading::At(seconds) if Second::try_from(seconds).is_ok() => {
+                times.insert(*time, (seconds as Second).saturating_add(later));
+            }
+            _ => return Err(format!("{name}: {value:?} is no time")),
+        }
+    }
+    let columns = fact.fact.columns();
+    if let Some(column) = named.keys().find(|column| columns.iter().all(|(name, _)| name != *column)) {
+        return Err(format!("a {} has no column or time {column:?}", fact.fact.word()));
+    }
+    let mut cells = Vec::new();
+    for (name, holds) in columns {
+        let value = named.get(name);
+        let cell = value
+            .map(|value| value.cell(*holds).ok_or(format!("{name} cannot hold {value:?}")))
+            .transpose()?;
+        cells.push(cell.map(|cell| match (cell, holds) {
+            (Cell::Number(number), _) => ToldCell::Number(number),
+            (Cell::Word(word), Holds::Words(words)) => {
+                ToldCell::Word(words.iter().find(|known| **known == word).expect("checked as a cell"))
+            }
+            (Cell::Word(word), _) => ToldCell::Text(word.into()),
+        }));
+    }
+    match fact.fact {
+        FactKind::Case => {
+            let status = match cells[0] {
+                Some(ToldCell::Word("suspected")) => Status::Suspected,
+                Some(ToldCell::Word("asymptomatic")) => Status::Asymptomatic,
+                _ => Status::Confirmed,
+            };
+            Ok(Made::Case(case(status, &times)))
+        }
+        FactKind::Contact => {
+            let ring = if let Some(ToldCell::Number(ring)) = cells[0] { ring } else { 1 };
+            let ring = u8::try_from(ring).map_err(|_| format!("{ring} is no ring"))?;
+            let last = times.get(&Instant::LastExposedAt).or(times.get(&Instant::FirstExposedAt)).copied();
+            let (person, edge) = contact(ring, last.unwrap_or(900));
+            Ok(Made::Contact(person, edge))
+        }
+        kind => {
+            let at = times.get(&kind.times()[0]).copied().ok_or(format!("a {} needs a time", kind.word()))?;
+            let until = times.get(&Instant::Until).copied();
+            Ok(Made::Told(Told { kind, at, until, cells, file: "facts.csv".into(), row: 1 }))
+        }
+    }
+}
+
 /// A case with these times.
-pub(super) fn case(status: Status, times: &BTreeMap<Instant, Second>) -> CaseFact {
+pub fn case(status: Status, times: &BTreeMap<Instant, Second>) -> CaseFact {
     let time = |i| times.get(&i).copied();
     let case = CaseRow {
         person: 0,
@@ -79,7 +209,7 @@ pub(super) fn case(status: Status, times: &BTreeMap<Instant, Second>) -> CaseFac
 }
 
 /// A contact whose last exposure ended then.
-pub(super) fn contact(ring: u8, last_exposed_at: Second) -> (TracedPerson, Edge) {
+pub fn contact(ring: u8, last_exposed_at: Second) -> (TracedPerson, Edge) {
     let from = last_exposed_at.saturating_sub(900);
     let best = Best { from, overlap_s: 900, source: 0, venue: 0, observed_s: 0 };
     let exposed = Exposed {

@@ -1,6 +1,10 @@
 //! Stage 6 of 8: typed facts about persons: who is a case, where people live, what tracing found.
 
+pub mod kind;
+
 use std::collections::HashMap;
+
+use rayon::prelude::*;
 
 use crate::config::{Config, ContactConfig};
 use crate::error::Result;
@@ -13,6 +17,7 @@ use crate::store::VisitSource;
 use crate::store::format::RejectRow;
 use crate::store::persons::Persons;
 use crate::time::Second;
+pub use kind::Told;
 
 /// What the small tables say, with persons and venues as keys.
 pub struct Facts {
@@ -24,6 +29,8 @@ pub struct Facts {
     pub window_ids: IdTable,
     /// Exposure sites at known venues.
     pub places: Vec<Place>,
+    /// What the tables of facts say of persons.
+    pub told: Vec<(u32, Told)>,
     /// Region by person key, where a residence is given.
     pub residences: HashMap<u32, String>,
     /// Where every row of those tables went.
@@ -71,6 +78,8 @@ pub enum Fact<'a> {
     Case(&'a CaseFact),
     /// The person was exposed; with the edge that explains it.
     Contact(&'a TracedPerson, Edge),
+    /// What a table of facts says.
+    Told(&'a Told),
 }
 
 impl Facts {
@@ -84,6 +93,7 @@ impl Facts {
             cases: Vec::new(),
             window_ids: IdTable::new(crate::ids::IdType::Text),
             places: Vec::new(),
+            told: Vec::new(),
             residences: HashMap::new(),
             files: Vec::new(),
             rejects: Vec::new(),
@@ -244,11 +254,14 @@ impl Facts {
         }
     }
 
-    /// Every fact that rules can see, by person: cases as read, contacts with the edge of their best exposure.
+    /// Every fact that rules can see, by person: cases as read, contacts with the edge of their best exposure, and what
+    /// the tables of facts say.
     pub fn all<'a>(&'a self, traced: &'a Traced) -> Vec<(u32, Fact<'a>)> {
         let mut facts: Vec<(u32, Fact<'a>)> =
             self.cases.iter().map(|c| (c.case.person, Fact::Case(c))).collect();
         facts.extend(traced.contacts.iter().map(|c| (c.person, Fact::Contact(c, c.best_edge()))));
+        facts.extend(self.told.iter().map(|(person, told)| (*person, Fact::Told(told))));
+        facts.par_sort_by_key(|(person, _)| *person);
         facts
     }
 }

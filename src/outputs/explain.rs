@@ -216,7 +216,7 @@ impl Explanation {
             let until = or(&reason["holds_until"], "further notice");
             writeln!(out, "  {}. {} {} / {}", at + 1, reason["rule_id"], basis.0, basis.1)?;
             writeln!(out, "     {} from {} until {until}", reason["color"], reason["holds_since"])?;
-            if reason["fact"] == "case" {
+            if reason["fact"] != "contact" {
                 writeln!(out, "     evidence: {} row {}", reason["input_file"], reason["input_row"])?;
             }
         }

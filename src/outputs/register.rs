@@ -41,7 +41,7 @@ impl<'a> Register<'a> {
                 Fact::Contact(contact, _) => {
                     venues.facts[contact.exposed.best.venue as usize].region_id.as_ref()
                 }
-                Fact::Case(_) => None,
+                Fact::Case(_) | Fact::Told(_) => None,
             };
             facts.residences.get(&row.person).or_else(of_venue).map_or(NO_REGION, String::as_str).to_string()
         };
@@ -86,10 +86,11 @@ impl<'a> Register<'a> {
             .collect();
         let edge = |reason: &Reason<'a>| match reason.fact {
             Fact::Contact(_, edge) => Some(edge),
-            Fact::Case(_) => None,
+            Fact::Case(_) | Fact::Told(_) => None,
         };
-        let case = |reason: &Reason<'a>| match reason.fact {
-            Fact::Case(case) => Some(case),
+        let input = |reason: &Reason<'a>| match reason.fact {
+            Fact::Case(case) => Some((&case.file, case.row)),
+            Fact::Told(told) => Some((&told.file, told.row)),
             Fact::Contact(..) => None,
         };
         let edges = || rows.iter().map(|(_, reason)| edge(reason));
@@ -101,12 +102,12 @@ impl<'a> Register<'a> {
         let rings: UInt8Array = edges().map(|e| e.map(|e| e.ring)).collect();
         let overlaps: Int64Array =
             edges().map(|e| e.map(|e| i64::from(e.exposure.until - e.exposure.from))).collect();
-        let input_rows: UInt64Array = rows.iter().map(|(_, r)| case(r).map(|c| c.row)).collect();
+        let input_rows: UInt64Array = rows.iter().map(|(_, r)| input(r).map(|(_, row)| row)).collect();
         Ok(table(vec![
             ("person_id", self.ids.to_arrow(rows.iter().map(|(at, _)| *at))),
             ("rule_id", texts(rows.iter().map(|(_, r)| Some(&scheme.rules[r.rule].id)))),
             ("color", texts(rows.iter().map(|(_, r)| Some(&scheme.severity[r.rank])))),
-            ("fact", texts(edges().map(|e| Some(if e.is_some() { "contact" } else { "case" })))),
+            ("fact", texts(rows.iter().map(|(_, r)| Some(r.fact.kind().word())))),
             ("ring", Arc::new(rings)),
             ("source_id", sources),
             ("source_kind", texts(edges().map(|e| e.map(|e| source_kind(e.source))))),
@@ -114,7 +115,7 @@ impl<'a> Register<'a> {
             ("from", instants_or_null(edges().map(|e| e.map(|e| e.exposure.from)))),
             ("until", instants_or_null(edges().map(|e| e.map(|e| e.exposure.until)))),
             ("overlap_s", Arc::new(overlaps)),
-            ("input_file", texts(rows.iter().map(|(_, r)| case(r).map(|c| &c.file)))),
+            ("input_file", texts(rows.iter().map(|(_, r)| input(r).map(|(file, _)| file)))),
             ("input_row", Arc::new(input_rows)),
             ("holds_since", dates(rows.iter().map(|(_, r)| Some(r.effect.since)))),
             ("holds_until", dates(rows.iter().map(|(_, r)| r.effect.until))),
@@ -258,7 +259,6 @@ pub fn check_evidence(register: &RecordBatch, evidence: &RecordBatch, sources: &
     let supported = |row: usize| {
         let has = |name: &str| plain(&column(evidence, name), row).is_some_and(|cell| !cell.is_empty());
         match plain(&column(evidence, "fact"), row).as_deref() {
-            Some("case") => has("input_file") && has("input_row"),
             Some("contact") => {
                 let overlap = plain(&column(evidence, "overlap_s"), row).and_then(|s| s.parse::<i64>().ok());
                 let source = ["source_kind", "source_id"].map(|name| plain(&column(evidence, name), row));
@@ -267,7 +267,8 @@ pub fn check_evidence(register: &RecordBatch, evidence: &RecordBatch, sources: &
                     && overlap > Some(0)
                     && (!close || known.contains(&source))
             }
-            _ => false,
+            Some(_) => has("input_file") && has("input_row"),
+            None => false,
         }
     };
     let key = |table: &RecordBatch, row: usize| {

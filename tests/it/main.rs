@@ -3,6 +3,7 @@
 mod support;
 
 mod brute;
+mod colors;
 mod feeds;
 mod kernels;
 mod laws;

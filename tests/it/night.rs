@@ -308,7 +308,7 @@ fn a_scheme_that_breaks_its_own_vectors_is_refused() {
     folder.run("run --config ringtrace.toml --date 2022-03-10").refused(
         2,
         "usage",
-        &["vector 2", "until 2022-03-17"],
+        &["T2-R2", "the last day", "until 2022-03-16"],
     );
 }
 

@@ -1,0 +1,341 @@
+//! Day arithmetic: which phase of a rule a person is in, until when, and what is still missing for release.
+//!
+//! Day 0 is the civil day of the anchor; day n of a later phase is the nth day of that phase. A phase ends on the first
+//! day on which its term is over and every release condition was met on an earlier day:
+//!
+//! | condition | met on the day after |
+//! |---|---|
+//! | n days | day n (day n − 1 where the pack's terms end before their last day) |
+//! | n hours | the day that holds the last second of them |
+//! | n check-ins | the last of n days in a row, from the phase's first day on, with a check-in as well and none as unwell; `gaps` days of the row may be without any, the night's own day does not count as missed, and a day as unwell starts the row again |
+//! | negative tests on days a, b, … | the day of the last sample: the first negative one on day a or later, the next on day b or later and `hours_between_tests` after it, …; none before the phase's last positive one counts |
+//! | confirmation | the office's |
+
+use jiff::civil::Date;
+
+use super::scheme::{Phase, Release, Rule, Scheme};
+use crate::facts::Fact;
+use crate::facts::kind::{Cell, FactKind, Instant};
+use crate::time::{self, Second};
+
+/// What a rule makes of a fact on a date.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Effect {
+    /// Position of the phase in the rule.
+    pub phase: usize,
+    /// First day of this color, at most the date asked about.
+    pub since: Date,
+    /// First day without it; `None` while it is open-ended or a condition is not met.
+    pub until: Option<Date>,
+    /// Next test, check-in or end, on the date or after.
+    pub next_due: Option<Date>,
+    /// First day on which the whole rule can be over, if everything still missing is done as early as it can be; `None`
+    /// if that takes a fact that no date can be given for, such as recovery.
+    pub earliest: Option<Date>,
+    /// What is missing before this color ends.
+    pub missing: Missing,
+}
+
+/// What is missing before a color ends.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Missing {
+    /// Days of its term left, the date asked about included.
+    pub days: u32,
+    /// Check-ins left.
+    pub checkins: u32,
+    /// Negative tests left.
+    pub tests: u32,
+    /// The first day on which the next of them counts.
+    pub test_from: Option<Date>,
+    /// An office's confirmation.
+    pub confirmation: bool,
+}
+
+/// A day so many days later, at most the last there is.
+fn after(day: Date, days: u32) -> Date {
+    day.saturating_add(jiff::Span::new().days(i64::from(days)))
+}
+
+fn before(day: Date, days: u32) -> Date {
+    day.saturating_sub(jiff::Span::new().days(i64::from(days)))
+}
+
+/// What is known of one condition: met for a release on that day, or not, and then the first day it can be.
+struct State {
+    met: Option<Date>,
+    earliest: Date,
+}
+
+impl Scheme {
+    fn day_of(&self, at: Second) -> Date {
+        time::local_date(at, &self.time_zone)
+    }
+
+    /// The effect of `fact` under `rule` on `date` for the person whose facts are `own`; `None` if the rule does not mean
+    /// the fact or is over.
+    ///
+    /// A fact whose day 0 is still to come (a stay inferred past midnight) already counts.
+    pub fn effect(&self, rule: &Rule, fact: &Fact<'_>, own: &[Fact<'_>], date: Date) -> Option<Effect> {
+        if !rule.means(fact) {
+            return None;
+        }
+        let anchor = rule.anchor.iter().find_map(|time| fact.time(*time))?;
+        let ended = rule.ends.and_then(|time| fact.time(time)).map(|at| self.day_of(at));
+        if ended.is_some_and(|ended| ended <= date) {
+            return None;
+        }
+        let held = u32::from(self.holds_last_day);
+        let mut start = self.day_of(anchor);
+        for (at, phase) in rule.phases.iter().enumerate() {
+            // Day n of the phase is n days after this one.
+            let zero = if at == 0 { start } else { before(start, held) };
+            let term = self.term(phase, anchor, zero);
+            if let Some(day) = self.released(rule, phase, (start, zero), term, own, date) {
+                start = day;
+                continue;
+            }
+            let state = self.release(rule, phase, (start, zero), own, date);
+            let release = match &state {
+                Some((state, _)) => state.met.map(|met| met.max(term.unwrap_or(met))),
+                None => term,
+            };
+            let tomorrow = after(date, 1);
+            let earliest = (state.is_some() || term.is_some()).then(|| {
+                let conditions = state.as_ref().map(|(state, _)| state.earliest);
+                let first =
+                    release.unwrap_or_else(|| conditions.into_iter().chain(term).fold(tomorrow, Date::max));
+                rule.phases[at + 1..].iter().try_fold(first, |start, phase| self.shortest(phase, start))
+            });
+            let earliest = [earliest.flatten(), ended].into_iter().flatten().min();
+            let mut missing = state.map(|(_, missing)| missing).unwrap_or_default();
+            missing.days = term.map_or(0, |term| (term - date).get_days().max(0) as u32);
+            let until = [release, ended].into_iter().flatten().min();
+            let due = phase.tests_on.iter().map(|n| after(zero, *n)).filter(|due| *due >= date);
+            let checkin = (missing.checkins > 0).then(|| {
+                let today = own.iter().any(|f| f.kind() == FactKind::Checkin && self.first_day(f) == date);
+                if today { tomorrow } else { date.max(start) }
+            });
+            let test = missing.test_from.map(|from| from.max(date));
+            return Some(Effect {
+                phase: at,
+                since: start.min(date),
+                until,
+                next_due: due.chain(until).chain(checkin).chain(test).min(),
+                earliest,
+                missing,
+            });
+        }
+        None
+    }
+
+    /// The first day after the phase's term.
+    fn term(&self, phase: &Phase, anchor: Second, zero: Date) -> Option<Date> {
+        if let Some(hours) = phase.hours {
+            let last = anchor.saturating_add(hours.saturating_mul(3_600)).saturating_sub(1);
+            return Some(after(self.day_of(last.max(anchor)), 1));
+        }
+        phase.days.map(|days| after(zero, days + u32::from(self.holds_last_day)))
+    }
+
+    /// The first day after a phase that starts on `start`, if everything is done as early as it can be.
+    fn shortest(&self, phase: &Phase, start: Date) -> Option<Date> {
+        let held = u32::from(self.holds_last_day);
+        let zero = before(start, held);
+        let release = &phase.release;
+        let mut ends: Vec<Date> = phase.days.map(|days| after(zero, days + held)).into_iter().collect();
+        if release.checkins > 0 {
+            ends.push(after(start, release.checkins));
+        }
+        let mut sampled = None;
+        for day in &release.negative_tests_on {
+            sampled = Some(self.next_sample(start.max(after(zero, *day)), sampled, release));
+        }
+        ends.extend(sampled.map(|at| after(self.day_of(at), 1)));
+        if release.confirmation {
+            ends.push(after(start, 1));
+        }
+        ends.into_iter().max()
+    }
+
+    /// The first instant at which a sample counts that is due on `due`, after one at `previous`.
+    fn next_sample(&self, due: Date, previous: Option<Second>, release: &Release) -> Second {
+        let apart = release.hours_between_tests.saturating_mul(3_600);
+        let midnight = time::start_of_day(due, &self.time_zone);
+        previous.map_or(midnight, |at| midnight.max(at.saturating_add(apart)))
+    }
+
+    /// The day of the fact's first time.
+    fn first_day(&self, fact: &Fact<'_>) -> Date {
+        let time = fact.kind().times().iter().find_map(|time| fact.time(*time));
+        time.map_or(Date::MAX, |at| self.day_of(at))
+    }
+
+    /// The day a phase ended on, if that is the date or before: the first after its term on which all conditions were met
+    /// by what happened on days before it. What happens later does not undo it.
+    fn released(
+        &self,
+        rule: &Rule,
+        phase: &Phase,
+        (start, zero): (Date, Date),
+        term: Option<Date>,
+        own: &[Fact<'_>],
+        date: Date,
+    ) -> Option<Date> {
+        if phase.release == Release::default() {
+            return term.filter(|day| *day <= date);
+        }
+        let first = term.unwrap_or(start);
+        let conditions = [FactKind::Checkin, FactKind::Test, FactKind::Confirmation];
+        let relevant = own.iter().filter(|fact| conditions.contains(&fact.kind()));
+        let mut days: Vec<Date> = relevant.map(|fact| after(self.first_day(fact), 1)).chain(term).collect();
+        days.retain(|day| (first..=date).contains(day));
+        days.sort_unstable();
+        days.dedup();
+        let met = |day: &Date| {
+            let known = self.release(rule, phase, (start, zero), own, before(*day, 1));
+            known.is_some_and(|(state, _)| state.met.is_some())
+        };
+        days.into_iter().find(met)
+    }
+
+    /// Whether and when the phase's conditions beside its term are met by what happened up to `date`; `None` if it has
+    /// none.
+    fn release(
+        &self,
+        rule: &Rule,
+        phase: &Phase,
+        (start, zero): (Date, Date),
+        own: &[Fact<'_>],
+        date: Date,
+    ) -> Option<(State, Missing)> {
+        let release = &phase.release;
+        let mut missing = Missing::default();
+        let mut states = Vec::new();
+        let later: Vec<(Date, &Fact<'_>)> = own
+            .iter()
+            .map(|fact| (self.first_day(fact), fact))
+            .filter(|(day, _)| (start..=date).contains(day))
+            .collect();
+        if release.checkins > 0 {
+            let (state, left) = self.checkins(release.checkins, release.gaps, start, &later, date);
+            missing.checkins = left;
+            states.push(state);
+        }
+        if !release.negative_tests_on.is_empty() {
+            states.push(self.tests(phase, zero, &later, date.max(start), &mut missing));
+        }
+        if release.confirmation {
+            let of_rule = |fact: &Fact<'_>| {
+                fact.kind() == FactKind::Confirmation
+                    && fact.cell("rule_id").is_none_or(|id| id == Cell::Word(&rule.id))
+            };
+            let met = later.iter().filter(|(_, fact)| of_rule(fact)).map(|(day, _)| after(*day, 1)).min();
+            missing.confirmation = met.is_none();
+            states.push(State { met, earliest: met.unwrap_or(after(date.max(start), 1)) });
+        }
+        let all = states.into_iter().reduce(|a, b| State {
+            met: a.met.zip(b.met).map(|(a, b)| a.max(b)),
+            earliest: a.earliest.max(b.earliest),
+        })?;
+        Some((all, missing))
+    }
+
+    fn checkins(
+        &self,
+        wanted: u32,
+        gaps_allowed: u32,
+        start: Date,
+        later: &[(Date, &Fact<'_>)],
+        date: Date,
+    ) -> (State, u32) {
+        let mut days: Vec<(Date, bool)> = later
+            .iter()
+            .filter(|(_, fact)| fact.kind() == FactKind::Checkin)
+            .map(|(day, fact)| {
+                let unwell = fact.cell("status") == Some(Cell::Word("unwell"))
+                    || matches!(fact.cell("celsius"), Some(Cell::Number(degrees)) if degrees >= self.fever);
+                (*day, !unwell)
+            })
+            .collect();
+        // An unwell check-in of a day before the others.
+        days.sort_unstable();
+        days.dedup_by_key(|(day, _)| *day);
+        let (mut row, mut gaps, mut met) = (0, 0, None);
+        let mut next = start;
+        for (day, well) in days {
+            // Days without any, if a row has begun.
+            gaps += if row > 0 { (day - next).get_days().max(0) as u32 } else { 0 };
+            next = after(day, 1);
+            if gaps > gaps_allowed || !well {
+                (row, gaps) = (0, 0);
+            }
+            if !well {
+                met = None;
+                continue;
+            }
+            row += 1;
+            if row >= wanted && met.is_none() {
+                met = Some(next);
+            }
+        }
+        // The date itself can still bring one.
+        gaps += (date - next).get_days().max(0) as u32;
+        if gaps > gaps_allowed {
+            row = 0;
+        }
+        let left = if met.is_some() { 0 } else { wanted - row.min(wanted) };
+        // The first of those left can be made on the date, if none was made.
+        let earliest = met.unwrap_or_else(|| after(next.max(date), left));
+        (State { met, earliest }, left)
+    }
+
+    fn tests(
+        &self,
+        phase: &Phase,
+        zero: Date,
+        later: &[(Date, &Fact<'_>)],
+        date: Date,
+        missing: &mut Missing,
+    ) -> State {
+        let release = &phase.release;
+        let samples = |result: &'static str| {
+            let mut at: Vec<Second> = later
+                .iter()
+                .filter(|(_, f)| f.kind() == FactKind::Test && f.cell("result") == Some(Cell::Word(result)))
+                .filter_map(|(_, fact)| fact.time(Instant::SampledAt))
+                .collect();
+            at.sort_unstable();
+            at
+        };
+        let positive = samples("positive").last().copied();
+        let mut negative =
+            samples("negative").into_iter().filter(|at| positive.is_none_or(|p| p < *at)).peekable();
+        let apart = release.hours_between_tests.saturating_mul(3_600);
+        let mut last: Option<Second> = None;
+        let mut counted = 0;
+        for day in &release.negative_tests_on {
+            let due = after(zero, *day);
+            let counts = |at: &Second| {
+                self.day_of(*at) >= due && last.is_none_or(|last| *at >= last.saturating_add(apart))
+            };
+            let Some(at) = negative.find(counts) else { break };
+            last = Some(at);
+            counted += 1;
+        }
+        let left = &release.negative_tests_on[counted..];
+        missing.tests = left.len() as u32;
+        if left.is_empty() {
+            let met = last.map(|at| after(self.day_of(at), 1));
+            return State { met, earliest: met.unwrap_or(date) };
+        }
+        // Samples still to be taken: none before the date, none before the last positive one.
+        let void_until = positive.map_or(0, |at| at.saturating_add(1));
+        let mut sampled = last;
+        for day in left {
+            let next = self.next_sample(after(zero, *day).max(date), sampled, release).max(void_until);
+            missing.test_from = missing.test_from.or(Some(self.day_of(next)));
+            sampled = Some(next);
+        }
+        State { met: None, earliest: sampled.map_or(date, |at| after(self.day_of(at), 1)) }
+    }
+}
