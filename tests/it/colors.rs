@@ -350,11 +350,13 @@ impl Reference {
             if self.day(at) != day {
                 continue;
             }
-            facts.push(plain(
-                FactKind::Test,
-                &[("result", Cell::Word("negative".into()))],
-                &[("sampled_at", at)],
-            ));
+            // What was sampled was; the next sample comes after it.
+            let last =
+                own.iter().filter(|fact| fact.kind == FactKind::Test).map(|fact| fact.times["sampled_at"]);
+            if last.max() < Some(at) {
+                let negative = [("result", Cell::Word("negative".into()))];
+                facts.push(plain(FactKind::Test, &negative, &[("sampled_at", at)]));
+            }
             facts.push(plain(FactKind::Confirmation, &[], &[("confirmed_at", at)]));
             if self.of_kind(own, FactKind::Checkin, day..day + 1).is_empty() {
                 facts.push(plain(FactKind::Checkin, &[], &[("checked_in_at", at)]));
