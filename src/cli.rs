@@ -278,10 +278,8 @@ impl InputArgs {
             let (table, column) = ours.split_once('.').ok_or_else(wrong)?;
             let Some(section) = config.tables.get_mut(table) else {
                 let near = schema::did_you_mean(table, schema::TABLES.map(|(name, _)| name));
-                let help = near
-                    .map_or("tables: scans, visits, venues, cases, windows, residences".into(), |n| {
-                        format!("did you mean {n:?}?")
-                    });
+                let all = schema::TABLES.map(|(name, _)| name).join(", ");
+                let help = near.map_or(format!("tables: {all}"), |n| format!("did you mean {n:?}?"));
                 return Err(Error::usage(format!("no table is called {table:?}"), help));
             };
             schema::check_columns(table, [&column.to_string()])?;
@@ -330,8 +328,10 @@ impl TraceArgs {
             config.contacts.other.linger_s = time::parse_duration(text)?;
         }
         config.contacts.edges = self.edges.unwrap_or(config.contacts.edges);
-        // Regions matter to lists, which a trace does not make.
-        config.tables.get_mut("residences").expect("every table has a section").paths.clear();
+        // A trace colors no one: of the small tables it reads those it starts from.
+        let needed = ["scans", "visits", "venues", "cases", "windows"];
+        let others = config.tables.iter_mut().filter(|(table, _)| !needed.contains(table));
+        others.for_each(|(_, section)| section.paths.clear());
         Ok(config)
     }
 }

@@ -28,7 +28,7 @@ pub struct Config {
     pub runs: PathBuf,
     /// A command that rejected more than this many percent of its rows ends with status 1.
     pub rejects_max_percent: u32,
-    /// Input tables by name: scans, visits, venues, cases, windows, residences.
+    /// Input tables by name: all of [`schema::TABLES`](crate::schema::TABLES).
     pub tables: BTreeMap<&'static str, TableConfig>,
     /// How scans become visits.
     pub visits: VisitRules,
@@ -222,6 +222,19 @@ impl Config {
             ("cases", file.cases),
             ("windows", file.windows),
             ("residences", file.residences),
+            ("communities", file.communities),
+            ("regions", file.regions),
+            ("tests", file.tests),
+            ("clinic_visits", file.clinic_visits),
+            ("purchases", file.purchases),
+            ("temperatures", file.temperatures),
+            ("symptoms", file.symptoms),
+            ("checkins", file.checkins),
+            ("isolations", file.isolations),
+            ("trips", file.trips),
+            ("pushes", file.pushes),
+            ("orders", file.orders),
+            ("confirmations", file.confirmations),
         ];
         for (table, section) in sections {
             check_columns(table, section.columns.keys())?;
@@ -318,6 +331,19 @@ struct ConfigFile {
     cases: TableSection,
     windows: TableSection,
     residences: TableSection,
+    communities: TableSection,
+    regions: TableSection,
+    tests: TableSection,
+    clinic_visits: TableSection,
+    purchases: TableSection,
+    temperatures: TableSection,
+    symptoms: TableSection,
+    checkins: TableSection,
+    isolations: TableSection,
+    trips: TableSection,
+    pushes: TableSection,
+    orders: TableSection,
+    confirmations: TableSection,
     contacts: ContactsSection,
 }
 

@@ -85,7 +85,7 @@ pub fn night(config: &Config, base: &Path, date: Date, progress: &dyn Progress) 
     let visits = UpTo::new(store, end)?;
 
     progress.begin("facts");
-    let facts = Facts::read(config, &visits, Some(end))?;
+    let mut facts = Facts::read(config, &visits, Some(end))?;
     progress.end(&format!("{} cases, {} exposure sites", facts.cases.len(), facts.places.len()));
 
     progress.begin("contacts, rings");
@@ -94,6 +94,7 @@ pub fn night(config: &Config, base: &Path, date: Date, progress: &dyn Progress) 
     progress.end(&format!("{} persons reached", traced.contacts.len()));
 
     progress.begin("colors");
+    facts.refuse_orders(&traced, scheme.fever);
     let colored = colors::assign(&facts.all(&traced), &scheme, date);
     let register = Register::new(colored, &facts, visits.venues())?;
     progress.end(&format!("{} persons not {}", register.rows.len(), scheme.healthy()));

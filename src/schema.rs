@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 
 /// Names of the input tables and of their columns, required ones first; `*` marks a required one.
-pub const TABLES: [(&str, &[&str]); 6] = [
+pub const TABLES: [(&str, &[&str]); 19] = [
     ("scans", &["person_id*", "venue_id*", "scanned_at*", "direction", "left_at"]),
     ("visits", &["person_id*", "venue_id*", "arrived_at*", "left_at*"]),
     ("venues", &["venue_id*", "category", "region_id", "parent_venue_id", "name"]),
@@ -24,7 +24,23 @@ pub const TABLES: [(&str, &[&str]); 6] = [
         ],
     ),
     ("windows", &["window_id*", "venue_id*", "from*", "until*", "advice"]),
-    ("residences", &["person_id*", "region_id*"]),
+    ("residences", &["person_id*", "region_id*", "community_id"]),
+    ("communities", &["community_id*", "status*", "from*", "until", "known_at"]),
+    ("regions", &["region_id*", "level*", "from*", "until", "county_id", "known_at"]),
+    ("tests", &["person_id*", "sampled_at*", "result*", "known_at"]),
+    ("clinic_visits", &["person_id*", "visited_at*", "known_at"]),
+    ("purchases", &["person_id*", "purchased_at*", "known_at"]),
+    ("temperatures", &["person_id*", "measured_at*", "celsius*", "known_at"]),
+    ("symptoms", &["person_id*", "reported_at*", "symptom*", "known_at"]),
+    ("checkins", &["person_id*", "checked_in_at*", "status", "celsius", "known_at"]),
+    ("isolations", &["person_id*", "from*", "kind*", "until", "known_at"]),
+    ("trips", &["person_id*", "region_id*", "from*", "until*", "known_at"]),
+    ("pushes", &["person_id*", "pushed_at*", "color*", "origin*", "until", "known_at"]),
+    (
+        "orders",
+        &["person_id*", "issued_at*", "until*", "color*", "author*", "approver*", "basis*", "known_at"],
+    ),
+    ("confirmations", &["person_id*", "confirmed_at*", "confirmed_by*", "rule_id", "known_at"]),
 ];
 
 /// Column names of `table`, without the marks of required ones.

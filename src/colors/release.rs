@@ -74,7 +74,8 @@ impl Scheme {
     /// The effect of `fact` under `rule` on `date` for the person whose facts are `own`; `None` if the rule does not mean
     /// the fact or is over.
     ///
-    /// A fact whose day 0 is still to come (a stay inferred past midnight) already counts.
+    /// A contact whose day 0 is still to come (by a stay inferred past midnight) already counts; no other fact does, such
+    /// as a discharge that is planned.
     pub fn effect(&self, rule: &Rule, fact: &Fact<'_>, own: &[Fact<'_>], date: Date) -> Option<Effect> {
         if !rule.means(fact) {
             return None;
@@ -86,6 +87,9 @@ impl Scheme {
         }
         let held = u32::from(self.holds_last_day);
         let mut start = self.day_of(anchor);
+        if start > date && rule.fact != FactKind::Contact {
+            return None;
+        }
         for (at, phase) in rule.phases.iter().enumerate() {
             // Day n of the phase is n days after this one.
             let zero = if at == 0 { start } else { before(start, held) };

@@ -1,8 +1,9 @@
 //! Stage 6 of 8: typed facts about persons: who is a case, where people live, what tracing found.
 
 pub mod kind;
+mod told;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use rayon::prelude::*;
 
@@ -31,6 +32,8 @@ pub struct Facts {
     pub places: Vec<Place>,
     /// What the tables of facts say of persons.
     pub told: Vec<(u32, Told)>,
+    /// Community by person key, where a residence names one.
+    communities: BTreeMap<u32, String>,
     /// Region by person key, where a residence is given.
     pub residences: HashMap<u32, String>,
     /// Where every row of those tables went.
@@ -83,7 +86,7 @@ pub enum Fact<'a> {
 }
 
 impl Facts {
-    /// Reads the cases, windows and residences of `config`. With `as_of`, what was reported then or later is left out.
+    /// Reads the small tables of `config`. With `as_of`, what was reported then or later is left out.
     ///
     /// # Errors
     /// Those of reading the files.
@@ -94,6 +97,7 @@ impl Facts {
             window_ids: IdTable::new(crate::ids::IdType::Text),
             places: Vec::new(),
             told: Vec::new(),
+            communities: BTreeMap::new(),
             residences: HashMap::new(),
             files: Vec::new(),
             rejects: Vec::new(),
@@ -105,9 +109,13 @@ impl Facts {
         if !config.table("windows").paths.is_empty() {
             facts.read_windows(config, visits)?;
         }
+        facts.read_told(config, as_of)?;
+        facts.read_regions(config, visits, as_of)?;
         if !config.table("residences").paths.is_empty() {
             facts.read_residences(config)?;
         }
+        facts.read_communities(config, as_of)?;
+        facts.told.par_sort();
         Ok(facts)
     }
 
@@ -211,20 +219,28 @@ impl Facts {
         Ok(())
     }
 
-    /// Residences of persons without visits or cases are of no use here, but their rows are accepted.
+    /// Residences of persons of whom nothing is known are of no use here, but their rows are accepted; unless there are
+    /// communities, where living is itself something to know.
     fn read_residences(&mut self, config: &Config) -> Result<()> {
         let table = config.table("residences");
         let mut files = venues::read_residences(&records::stamp("residences", table)?, table)?;
+        if !config.table("communities").paths.is_empty() {
+            self.persons.absorb(&files.iter().map(|f| &f.ids[0]).collect::<Vec<_>>())?;
+        }
         for file in &mut files {
             for row in std::mem::take(&mut file.rows) {
                 let Some(person) = self.persons.key(file.ids[0].ids().get(row.person as usize))? else {
                     continue;
                 };
+                let community = self.communities.get(&person);
                 match self.residences.get(&person) {
-                    Some(known) if *known == row.region_id => merge(file),
+                    Some(known) if *known == row.region_id && community == row.community_id.as_ref() => {
+                        merge(file)
+                    }
                     Some(_) => reject(file, row.row, "person_id", Reason::Contradicts),
                     None => {
                         self.residences.insert(person, row.region_id);
+                        self.communities.extend(row.community_id.map(|community| (person, community)));
                     }
                 }
             }

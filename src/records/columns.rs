@@ -29,6 +29,8 @@ pub enum Kind {
     Word(&'static [&'static str]),
     /// Any text.
     Text,
+    /// Temperatures in degrees Celsius.
+    Celsius,
 }
 
 /// The checked cells of one column of one batch.
@@ -44,6 +46,8 @@ pub enum Column {
     Words(Vec<u8>),
     /// Texts; empty ones are `None`.
     Texts(Vec<Option<String>>),
+    /// Hundredths of a degree, [`NO_CELSIUS`] or [`BAD_CELSIUS`].
+    Celsius(Vec<i32>),
 }
 
 /// Ids as numbers: tokens of integers, in the order of the ids, or keys of texts in the file's id table.
@@ -83,6 +87,10 @@ pub const NO_TIME: i64 = -1;
 pub const BAD_TIME: i64 = -2;
 /// A time outside `0..FOREVER`.
 pub const FAR_TIME: i64 = -3;
+/// An empty temperature cell.
+pub const NO_CELSIUS: i32 = i32::MIN;
+/// A temperature cell that is no temperature of a person.
+pub const BAD_CELSIUS: i32 = i32::MIN + 1;
 /// An empty word cell.
 pub const NO_WORD: u8 = u8::MAX;
 /// A text whose bytes are not UTF-8. Two such texts must not pass for equal, so the row is rejected.
@@ -115,6 +123,11 @@ impl Column {
                 BAD_WORD => Some(Reason::UnknownWord),
                 _ => None,
             },
+            Column::Celsius(degrees) => match degrees[row] {
+                NO_CELSIUS => missing,
+                BAD_CELSIUS => Some(Reason::Unreadable),
+                _ => None,
+            },
             Column::Texts(texts) => match texts[row].as_deref() {
                 None => missing,
                 Some(BAD_TEXT) => Some(Reason::Unreadable),
@@ -140,6 +153,7 @@ impl Column {
                 words.iter().all(|word| *word < BAD_WORD || !required && *word == NO_WORD)
             }
             Column::Texts(texts) => (0..texts.len()).all(|row| self.fault(row, required).is_none()),
+            Column::Celsius(degrees) => (0..degrees.len()).all(|row| self.fault(row, required).is_none()),
         }
     }
 }
@@ -167,6 +181,7 @@ pub fn expected_type(kind: Kind, found: &DataType) -> Option<&'static str> {
                 .then_some("Timestamp, Date32 or integers with a time unit")
         }
         Kind::Word(_) | Kind::Text => (!text && !null).then_some("text"),
+        Kind::Celsius => (!text && !null && !found.is_numeric()).then_some("degrees Celsius"),
     }
 }
 
@@ -197,6 +212,12 @@ pub fn from_arrow(
                 text.iter().map(|cell| cell.map_or(NO_WORD, |cell| word(cell, words))).collect(),
             ))
         }
+        Kind::Celsius => {
+            // The shortest text of a float is the decimal that was meant.
+            let text = as_text(array)?;
+            let cells = text.as_string::<i32>().iter();
+            Ok(Column::Celsius(cells.map(|cell| cell.map_or(NO_CELSIUS, celsius)).collect()))
+        }
         Kind::Text => {
             let text = as_text(array)?;
             let text = text.as_string::<i32>();
@@ -218,6 +239,22 @@ pub fn word(cell: &str, words: &[&str]) -> u8 {
         return NO_WORD;
     }
     words.iter().position(|w| w.eq_ignore_ascii_case(cell)).map_or(BAD_WORD, |at| at as u8)
+}
+
+/// Hundredths of a degree in a decimal such as `37.3`; nobody is colder than 20 or warmer than 50 degrees.
+pub fn celsius(cell: &str) -> i32 {
+    let cell = cell.trim();
+    if cell.is_empty() {
+        return NO_CELSIUS;
+    }
+    let (whole, part) = cell.split_once('.').unwrap_or((cell, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let part = part.trim_end_matches('0');
+    if whole.len() != 2 || !digits(whole) || part.len() > 2 || !digits(part) {
+        return BAD_CELSIUS;
+    }
+    let hundredths = format!("{whole}{part:0<2}").parse().unwrap_or(BAD_CELSIUS);
+    if (2_000..=5_000).contains(&hundredths) { hundredths } else { BAD_CELSIUS }
 }
 
 /// The type ids of a Parquet column of this type have.

@@ -151,6 +151,10 @@ fn text_cells<'a>(
             let word = |cell: Result<&str, _>| cell.map_or(columns::BAD_WORD, |c| columns::word(c, words));
             Column::Words(cells.map(word).collect())
         }
+        Kind::Celsius => {
+            let degrees = |cell: Result<&str, _>| cell.map_or(columns::BAD_CELSIUS, columns::celsius);
+            Column::Celsius(cells.map(degrees).collect())
+        }
         Kind::Text => {
             let text = |cell: Result<&str, _>| match cell {
                 Ok("") => None,

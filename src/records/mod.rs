@@ -12,6 +12,7 @@ mod parquet;
 pub mod rejects;
 pub mod scans;
 pub mod table;
+pub mod told;
 pub mod venues;
 pub mod windows;
 
@@ -82,7 +83,11 @@ pub fn probe(table: &str, config: &TableConfig) -> Result<String> {
         "venues" => &venues::VENUES,
         "cases" => &cases::CASES,
         "windows" => &windows::SCHEMA,
-        _ => &venues::RESIDENCES,
+        "residences" => &venues::RESIDENCES,
+        "communities" => &told::COMMUNITIES,
+        "regions" => &told::REGIONS,
+        "trips" => &told::TRIPS,
+        _ => &told::TABLES.iter().find(|of| of.schema.table == table).expect("a table of facts").schema,
     };
     let found = files::find(table, config)?;
     for file in &found {

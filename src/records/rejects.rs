@@ -28,8 +28,14 @@ pub enum Reason {
     ForeignId,
     /// A case without any time to derive its window from.
     NoWindow,
-    /// A case that fell ill or was sampled after the night that already knows of it.
+    /// Something that happened after the night that already knows of it.
     TimeInFuture,
+    /// An order that its author approved.
+    NotApproved,
+    /// An order for longer than 14 days.
+    TermTooLong,
+    /// An order about a person of whom no health fact is known.
+    NoHealthFact,
 }
 
 impl Reason {
@@ -47,6 +53,9 @@ impl Reason {
             Reason::ForeignId => "foreign_id",
             Reason::NoWindow => "no_window",
             Reason::TimeInFuture => "time_in_future",
+            Reason::NotApproved => "not_approved",
+            Reason::TermTooLong => "term_too_long",
+            Reason::NoHealthFact => "no_health_fact",
         }
     }
 }

@@ -83,6 +83,8 @@ pub struct ResidenceRow {
     pub person: u32,
     /// The region whose office is in charge of the person.
     pub region_id: String,
+    /// The community there, if it is told.
+    pub community_id: Option<String>,
 }
 
 pub(super) const VENUES: Schema = Schema {
@@ -103,6 +105,7 @@ pub(super) const RESIDENCES: Schema = Schema {
     columns: &[
         ColumnSpec::new("person_id", Kind::Id(0), true),
         ColumnSpec::new("region_id", Kind::Text, true),
+        ColumnSpec::new("community_id", Kind::Text, false),
     ],
 };
 
@@ -136,7 +139,9 @@ pub fn read_residences(
 ) -> Result<Vec<FileRows<Vec<ResidenceRow>>>> {
     read_files(files, &RESIDENCES, config, |rows: &mut Vec<ResidenceRow>, batch, row| {
         let region_id = optional_text(batch, 1, row).expect("a required column");
-        rows.push(ResidenceRow { row: batch.first_row + row as u64, person: key(batch, 0, row), region_id });
+        let community_id = optional_text(batch, 2, row);
+        let number = batch.first_row + row as u64;
+        rows.push(ResidenceRow { row: number, person: key(batch, 0, row), region_id, community_id });
         None
     })
 }

@@ -284,6 +284,9 @@ impl Reference {
                 let anchor =
                     words(&rule["anchor"]).into_iter().find_map(|name| fact.times.get(name).copied());
                 let (true, Some(at)) = (self.matches(rule, fact), anchor) else { continue };
+                if self.day(at) > date && fact.kind != FactKind::Contact {
+                    continue;
+                }
                 let ended = rule.get("ends").and_then(|name| fact.times.get(name.as_str().unwrap()));
                 let ended = ended.map(|at| self.day(*at));
                 if ended.is_some_and(|ended| ended <= date) {

@@ -4,6 +4,7 @@ mod support;
 
 mod brute;
 mod colors;
+mod facts;
 mod feeds;
 mod kernels;
 mod laws;

@@ -1,0 +1,314 @@
+//! What offices, laboratories, clinics and pharmacies tell of persons: one table a kind of fact, and the two tables of
+//! places that decide what living or staying somewhere means.
+
+use crate::config::TableConfig;
+use crate::error::Result;
+use crate::facts::kind::{
+    CHECKINS, CLOSURES, FactKind, Holds, ISOLATIONS, LEVELS, RESULTS, SYMPTOMS, Told, ToldCell,
+};
+use crate::records::columns::{Column, Kind, NO_CELSIUS};
+use crate::records::rejects::Reason;
+use crate::records::scans::{key, optional_text, optional_time, optional_word, span_fault, time};
+use crate::records::table::{Batch, ColumnSpec, Schema};
+use crate::records::{FileRows, Numbered, StampedFile, read_files};
+use crate::time::Second;
+
+/// A table whose rows are facts of one kind.
+pub struct FactTable {
+    /// The kind.
+    pub kind: FactKind,
+    /// Its columns: the person, the first time of the kind, and others in any order.
+    pub schema: Schema,
+}
+
+const PERSON: ColumnSpec = ColumnSpec::new("person_id", Kind::Id(0), true);
+const UNTIL: ColumnSpec = ColumnSpec::new("until", Kind::Time, false);
+const KNOWN_AT: ColumnSpec = ColumnSpec::new("known_at", Kind::Time, false);
+
+const fn at(name: &'static str) -> ColumnSpec {
+    ColumnSpec::new(name, Kind::Time, true)
+}
+
+const fn needed(name: &'static str, kind: Kind) -> ColumnSpec {
+    ColumnSpec::new(name, kind, true)
+}
+
+const fn table(kind: FactKind, table: &'static str, columns: &'static [ColumnSpec]) -> FactTable {
+    FactTable { kind, schema: Schema { table, id_tables: 1, columns } }
+}
+
+/// The tables of facts about persons.
+pub static TABLES: [FactTable; 10] = [
+    table(
+        FactKind::Test,
+        "tests",
+        &[PERSON, at("sampled_at"), needed("result", Kind::Word(RESULTS)), KNOWN_AT],
+    ),
+    table(FactKind::ClinicVisit, "clinic_visits", &[PERSON, at("visited_at"), KNOWN_AT]),
+    table(FactKind::Purchase, "purchases", &[PERSON, at("purchased_at"), KNOWN_AT]),
+    table(
+        FactKind::Temperature,
+        "temperatures",
+        &[PERSON, at("measured_at"), needed("celsius", Kind::Celsius), KNOWN_AT],
+    ),
+    table(
+        FactKind::Symptom,
+        "symptoms",
+        &[PERSON, at("reported_at"), needed("symptom", Kind::Word(SYMPTOMS)), KNOWN_AT],
+    ),
+    table(
+        FactKind::Checkin,
+        "checkins",
+        &[
+            PERSON,
+            at("checked_in_at"),
+            ColumnSpec::new("status", Kind::Word(CHECKINS), false),
+            ColumnSpec::new("celsius", Kind::Celsius, false),
+            KNOWN_AT,
+        ],
+    ),
+    table(
+        FactKind::Isolation,
+        "isolations",
+        &[PERSON, at("from"), needed("kind", Kind::Word(ISOLATIONS)), UNTIL, KNOWN_AT],
+    ),
+    table(
+        FactKind::Push,
+        "pushes",
+        &[
+            PERSON,
+            at("pushed_at"),
+            needed("color", Kind::Text),
+            needed("origin", Kind::Text),
+            UNTIL,
+            KNOWN_AT,
+        ],
+    ),
+    table(
+        FactKind::Order,
+        "orders",
+        &[
+            PERSON,
+            at("issued_at"),
+            at("until"),
+            needed("color", Kind::Text),
+            needed("author", Kind::Text),
+            needed("approver", Kind::Text),
+            needed("basis", Kind::Text),
+            KNOWN_AT,
+        ],
+    ),
+    table(
+        FactKind::Confirmation,
+        "confirmations",
+        &[
+            PERSON,
+            at("confirmed_at"),
+            needed("confirmed_by", Kind::Text),
+            ColumnSpec::new("rule_id", Kind::Text, false),
+            KNOWN_AT,
+        ],
+    ),
+];
+
+/// Days an order may hold, at most.
+const ORDER_DAYS: u32 = 14;
+
+/// A row of a table of facts.
+#[derive(Clone, Debug)]
+pub struct ToldRow {
+    /// The person, as a key of the file's id table.
+    pub person: u32,
+    /// The fact.
+    pub told: Told,
+    /// When it became known; when it happened if that is not told.
+    pub known_at: Second,
+}
+
+/// The checked rows of each file of such a table, each with its row number. An order without a second person's approval
+/// or for longer than 14 days is rejected.
+///
+/// # Errors
+/// As for `table::read`.
+pub fn read(
+    of: &FactTable,
+    files: &[StampedFile],
+    config: &TableConfig,
+) -> Result<Vec<FileRows<Numbered<ToldRow>>>> {
+    let column = |name: &str| of.schema.columns.iter().position(|spec| spec.name == name);
+    let (until_at, known_at) = (column("until"), column("known_at"));
+    let cells: Vec<(Option<usize>, Holds)> =
+        of.kind.columns().iter().map(|(name, holds)| (column(name), *holds)).collect();
+    let people = column("author").zip(column("approver"));
+    let mut read = read_files(files, &of.schema, config, |rows: &mut Numbered<ToldRow>, batch, row| {
+        let at = time(batch, 1, row);
+        let until = until_at.and_then(|column| optional_time(batch, column, row));
+        if let Some(reason) = until.and_then(|until| span_fault(at, until)) {
+            return Some(("until", reason));
+        }
+        if let Some((author, approver)) = people {
+            if optional_text(batch, author, row) == optional_text(batch, approver, row) {
+                return Some(("approver", Reason::NotApproved));
+            }
+            if until.is_none_or(|until| until - at > ORDER_DAYS * 86_400) {
+                return Some(("until", Reason::TermTooLong));
+            }
+        }
+        let cell = |(column, holds): &(Option<usize>, Holds)| cell(batch, (*column)?, row, *holds);
+        let told = Told {
+            kind: of.kind,
+            at,
+            until,
+            cells: cells.iter().map(cell).collect(),
+            file: String::new(),
+            row: batch.first_row + row as u64,
+        };
+        let known_at = known_at.and_then(|column| optional_time(batch, column, row)).unwrap_or(at);
+        rows.push((told.row, ToldRow { person: key(batch, 0, row), told, known_at }));
+        None
+    })?;
+    for file in &mut read {
+        let name = file.balance.file.clone();
+        file.rows.iter_mut().for_each(|(_, row)| row.told.file.clone_from(&name));
+    }
+    Ok(read)
+}
+
+fn cell(batch: &Batch, column: usize, row: usize, holds: Holds) -> Option<ToldCell> {
+    match holds {
+        Holds::Words(words) => {
+            optional_word(batch, column, row).map(|word| ToldCell::Word(words[usize::from(word)]))
+        }
+        Holds::Celsius => match &batch.columns[column] {
+            Some(Column::Celsius(degrees)) if degrees[row] != NO_CELSIUS => {
+                Some(ToldCell::Number(degrees[row].into()))
+            }
+            _ => None,
+        },
+        Holds::Text | Holds::Number => optional_text(batch, column, row).map(ToldCell::Text),
+    }
+}
+
+pub(super) const COMMUNITIES: Schema = Schema {
+    table: "communities",
+    id_tables: 0,
+    columns: &[
+        needed("community_id", Kind::Text),
+        needed("status", Kind::Word(CLOSURES)),
+        at("from"),
+        UNTIL,
+        KNOWN_AT,
+    ],
+};
+
+pub(super) const REGIONS: Schema = Schema {
+    table: "regions",
+    id_tables: 0,
+    columns: &[
+        needed("region_id", Kind::Text),
+        needed("level", Kind::Word(LEVELS)),
+        at("from"),
+        UNTIL,
+        KNOWN_AT,
+        ColumnSpec::new("county_id", Kind::Text, false),
+    ],
+};
+
+pub(super) const TRIPS: Schema = Schema {
+    table: "trips",
+    id_tables: 1,
+    columns: &[PERSON, needed("region_id", Kind::Text), at("from"), at("until"), KNOWN_AT],
+};
+
+/// What holds of a place for a time: the management of a community, the level of a region.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PlaceRow {
+    /// The community or region.
+    pub place: String,
+    /// The word that holds.
+    pub word: &'static str,
+    /// From when on.
+    pub from: Second,
+    /// Until when; further notice without it.
+    pub until: Option<Second>,
+    /// When it became known; when it began if that is not told.
+    pub known_at: Second,
+    /// The county a region lies in.
+    pub county: Option<String>,
+    /// File the row stands in.
+    pub file: String,
+    /// Row there, from 1.
+    pub row: u64,
+}
+
+/// The checked rows of each file of communities or regions.
+///
+/// # Errors
+/// As for `table::read`.
+pub fn read_places(
+    table: &str,
+    files: &[StampedFile],
+    config: &TableConfig,
+) -> Result<Vec<FileRows<Vec<PlaceRow>>>> {
+    let (schema, words) = if table == "regions" { (&REGIONS, LEVELS) } else { (&COMMUNITIES, CLOSURES) };
+    let mut read = read_files(files, schema, config, |rows: &mut Vec<PlaceRow>, batch, row| {
+        let (from, until) = (time(batch, 2, row), optional_time(batch, 3, row));
+        if let Some(reason) = until.and_then(|until| span_fault(from, until)) {
+            return Some(("until", reason));
+        }
+        let word = optional_word(batch, 1, row).expect("a required column");
+        rows.push(PlaceRow {
+            place: optional_text(batch, 0, row).expect("a required column"),
+            word: words[usize::from(word)],
+            from,
+            until,
+            known_at: optional_time(batch, 4, row).unwrap_or(from),
+            county: (schema.columns.len() > 5).then(|| optional_text(batch, 5, row)).flatten(),
+            file: String::new(),
+            row: batch.first_row + row as u64,
+        });
+        None
+    })?;
+    for file in &mut read {
+        let name = file.balance.file.clone();
+        file.rows.iter_mut().for_each(|row| row.file.clone_from(&name));
+    }
+    Ok(read)
+}
+
+/// A stay in a region, from a trip or from visits.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StayRow {
+    /// The person, as a key of the file's id table.
+    pub person: u32,
+    /// The region.
+    pub region: String,
+    /// Start.
+    pub from: Second,
+    /// End.
+    pub until: Second,
+    /// When it became known; when it ended if that is not told.
+    pub known_at: Second,
+}
+
+/// The checked rows of each trips file, each with its row number.
+///
+/// # Errors
+/// As for `table::read`.
+pub fn read_trips(files: &[StampedFile], config: &TableConfig) -> Result<Vec<FileRows<Numbered<StayRow>>>> {
+    read_files(files, &TRIPS, config, |rows: &mut Numbered<StayRow>, batch, row| {
+        let (from, until) = (time(batch, 2, row), time(batch, 3, row));
+        if let Some(reason) = span_fault(from, until) {
+            return Some(("until", reason));
+        }
+        let stay = StayRow {
+            person: key(batch, 0, row),
+            region: optional_text(batch, 1, row).expect("a required column"),
+            from,
+            until,
+            known_at: optional_time(batch, 4, row).unwrap_or(until),
+        };
+        rows.push((batch.first_row + row as u64, stay));
+        None
+    })
+}

@@ -1,0 +1,225 @@
+//! The tables of facts, from files to colors.
+
+use crate::support::{Folder, Ran, rows};
+
+const TABLES: [&str; 13] = [
+    "communities",
+    "regions",
+    "tests",
+    "clinic_visits",
+    "purchases",
+    "temperatures",
+    "symptoms",
+    "checkins",
+    "isolations",
+    "trips",
+    "pushes",
+    "orders",
+    "confirmations",
+];
+
+/// A place with one visit, one case, and these tables.
+fn world(scheme: &str, tables: &[(&str, &str)]) -> Folder {
+    let folder = Folder::new();
+    folder.write(
+        "scans.csv",
+        "person_id,venue_id,scanned_at,direction\nv1,hall,2022-03-01 10:00,in\nv1,hall,2022-03-01 12:00,out\n",
+    );
+    folder.write("venues.csv", "venue_id,category,region_id\nhall,shop,R-high\n");
+    folder.write("cases.csv", "person_id,status,sampled_at,reported_at\n");
+    let mut config = format!(
+        "time_zone = \"Asia/Shanghai\"\nscheme = \"{scheme}\"\nrejects_max_percent = 10\n[scans]\npaths = [\"scans.csv\"]\n[venues]\npaths = [\"venues.csv\"]\n[cases]\npaths = [\"cases.csv\"]\n"
+    );
+    for (name, rows) in tables {
+        folder.write(&format!("{name}.csv"), rows);
+        config.push_str(&format!("[{name}]\npaths = [\"{name}.csv\"]\n"));
+    }
+    folder.write("ringtrace.toml", config);
+    folder
+}
+
+fn night(folder: &Folder, date: &str) -> Ran {
+    folder.run(&format!("run --config ringtrace.toml --date {date} --quiet"))
+}
+
+fn colors(folder: &Folder, date: &str) -> Vec<String> {
+    let path = folder.join(format!("runs/{date}/colors.parquet"));
+    rows(&path, &["person_id", "color", "rule_id", "until"]).into_iter().map(|row| row.join(" ")).collect()
+}
+
+fn rejects(folder: &Folder, date: &str) -> Vec<String> {
+    let path = folder.join(format!("runs/{date}/rejects.parquet"));
+    rows(&path, &["table", "row", "column", "reason"]).into_iter().map(|row| row.join(" ")).collect()
+}
+
+#[test]
+fn every_table_of_facts_colors_someone() {
+    let jiangsu = [
+        (
+            "isolations",
+            "person_id,from,until,kind\ni1,2022-02-20 08:00,2022-03-02 09:00,hospital\ni2,2022-02-20 08:00,,central\n",
+        ),
+        ("symptoms", "person_id,reported_at,symptom\ns1,2022-03-03 10:00,Fever\n"),
+        (
+            "regions",
+            "region_id,level,from,until,county_id\nR-high,high,2022-02-28 00:00,,C1\nR-mid,medium,2022-02-28 00:00,2022-03-02 00:00,C2\n",
+        ),
+        (
+            "trips",
+            "person_id,region_id,from,until\nt1,R-mid,2022-02-27 08:00,2022-02-28 12:00\nt2,R-mid,2022-03-02 08:00,2022-03-03 12:00\nt3,R-none,2022-03-02 08:00,2022-03-03 12:00\n",
+        ),
+    ];
+    let folder = world("jiangsu", &jiangsu);
+    night(&folder, "2022-03-05").done();
+    assert_eq!(
+        colors(&folder, "2022-03-05"),
+        [
+            "i1 yellow JS-Y2 2022-03-17",
+            "s1 yellow JS-Y3 2022-03-18",
+            "t1 yellow JS-Y1 2022-03-15",
+            "v1 red JS-R4 2022-03-16"
+        ],
+        "t2 came when the level was over; v1 scanned in a high-risk region"
+    );
+    let six = [
+        ("clinic_visits", "person_id,visited_at\nc1,2022-03-02 09:00\n"),
+        (
+            "purchases",
+            "person_id,purchased_at,known_at\np1,2022-03-02 09:00,2022-03-02 10:00\np2,2022-03-02 09:00,2022-03-06 10:00\n",
+        ),
+        (
+            "communities",
+            "community_id,status,from,until\nK1,sealed,2022-03-01 08:00,\nK1,sealed,2022-03-01 08:00,2022-03-07 08:00\nK2,open,2022-03-01 08:00,\n",
+        ),
+        ("residences", "person_id,region_id,community_id\nk1,R1,K1\nk2,R1,K2\nk3,R1,\n"),
+    ];
+    let folder = world("orange-six", &six);
+    night(&folder, "2022-03-05").done();
+    assert_eq!(
+        colors(&folder, "2022-03-05"),
+        ["c1 orange OS-1 2022-03-17", "k1 orange OS-5 2022-03-07", "p1 orange OS-6 2022-03-07"],
+        "p2's purchase is not known yet"
+    );
+    night(&folder, "2022-03-06").done();
+    assert_eq!(
+        colors(&folder, "2022-03-06")[2..],
+        ["p1 orange OS-6 2022-03-07", "p2 orange OS-6 2022-03-07"]
+    );
+    night(&folder, "2022-03-07").done();
+    assert_eq!(colors(&folder, "2022-03-07"), ["c1 orange OS-1 2022-03-17"]);
+
+    let checkins: String = (2..=15).map(|day| format!("h1,2022-03-{day:02} 08:00,,36.6\n")).collect();
+    let release = [
+        (
+            "temperatures",
+            "person_id,measured_at,celsius\nh1,2022-03-01 09:00,37.3\nh2,2022-03-01 09:00,37.29\nh3,2022-03-01 09:00,99\n",
+        ),
+        ("checkins", &format!("person_id,checked_in_at,status,celsius\n{checkins}") as &str),
+        (
+            "tests",
+            "person_id,sampled_at,result\nh1,2022-03-02 09:00,negative\nh1,2022-03-08 09:00,negative\nh1,2022-03-15 09:00,NEGATIVE\n",
+        ),
+        ("confirmations", "person_id,confirmed_at,confirmed_by\nh1,2022-03-15 09:00,office 1\n"),
+    ];
+    let folder = world("hangzhou-release", &release);
+    assert_eq!(night(&folder, "2022-03-14").status, Some(0));
+    assert_eq!(colors(&folder, "2022-03-14"), ["h1 red HR-R3 "]);
+    assert_eq!(rejects(&folder, "2022-03-14"), ["temperatures 3 celsius unreadable"]);
+    night(&folder, "2022-03-15").done();
+    assert_eq!(colors(&folder, "2022-03-15"), ["h1 red HR-R3 2022-03-16"]);
+    night(&folder, "2022-03-16").done();
+    assert_eq!(colors(&folder, "2022-03-16"), [""; 0]);
+
+    let red = [
+        (
+            "pushes",
+            "person_id,pushed_at,color,origin,until,known_at\nq1,2022-03-02 09:00,red,Anhui,,2022-03-02 10:00\nq1,2022-03-02 09:00,red,Anhui,2022-03-04 09:00,2022-03-04 10:00\nq2,2022-03-02 09:00,yellow,Anhui,,\n",
+        ),
+        ("clinic_visits", "person_id,visited_at\no1,2022-03-02 09:00\n"),
+        (
+            "orders",
+            "person_id,issued_at,until,color,author,approver,basis\no1,2022-03-02 09:00,2022-03-10 09:00,red,A,B,law 1\no2,2022-03-02 09:00,2022-03-10 09:00,red,A,B,law 1\no1,2022-03-03 09:00,2022-03-10 09:00,red,A,A,law 1\no1,2022-03-04 09:00,2022-03-18 09:00:01,red,A,B,law 1\no1,2022-03-03 09:00,2022-03-10 09:00,red,A,B,\n",
+        ),
+    ];
+    let folder = world("red-code", &red);
+    let ran = night(&folder, "2022-03-03");
+    assert_eq!(ran.status, Some(1), "most orders are refused: {}", ran.stderr);
+    assert_eq!(colors(&folder, "2022-03-03"), ["o1 red RC-4 2022-03-10", "q1 red RC-3 2022-03-17"]);
+    let refused = [
+        "orders 2 person_id no_health_fact",
+        "orders 3 approver not_approved",
+        "orders 4 until term_too_long",
+        "orders 5 basis missing",
+    ];
+    assert_eq!(rejects(&folder, "2022-03-03"), refused);
+    night(&folder, "2022-03-04");
+    assert_eq!(colors(&folder, "2022-03-04"), ["o1 red RC-4 2022-03-10"], "the push was taken back");
+}
+
+/// In Zhengzhou, in June 2022, 1,317 persons were made red by order of officials, without a health fact.
+#[test]
+fn orders_without_a_health_fact_color_no_one() {
+    let mut orders = String::from("person_id,issued_at,until,color,author,approver,basis\n");
+    (0..1_317)
+        .for_each(|n| orders.push_str(&format!("z{n},2022-03-02 09:00,2022-03-10 09:00,red,A,B,notice\n")));
+    let folder = world("red-code", &[("orders", &orders)]);
+    let ran = night(&folder, "2022-03-03");
+    assert_eq!(ran.status, Some(1), "{}", ran.stderr);
+    assert_eq!(colors(&folder, "2022-03-03"), [""; 0]);
+    let rejects = rejects(&folder, "2022-03-03");
+    assert_eq!(rejects.len(), 1_317);
+    assert!(
+        (1..)
+            .zip(&rejects)
+            .all(|(row, reject): (u32, &String)| *reject == format!("orders {row} person_id no_health_fact"))
+    );
+    let record = std::fs::read_to_string(folder.join("runs/2022-03-03/run.json")).unwrap();
+    assert!(record.contains("1317 orders refused: no health fact is known of the person"), "{record}");
+}
+
+#[test]
+fn rows_in_any_order_and_twice_give_the_same_colors() {
+    let text = "person_id,pushed_at,color,origin,until,known_at\nq1,2022-03-02 09:00,red,Anhui,,2022-03-02 10:00\nq1,2022-03-02 09:00,red,Anhui,2022-03-20 09:00,2022-03-04 10:00\nq2,2022-03-02 09:00,red,Anhui,,\nq3,2022-03-01 09:00,red,Jiangsu,,\n";
+    let published = |text: &str, copies: usize| {
+        let folder = world("red-code", &[("pushes", text)]);
+        for copy in 1..copies {
+            folder.write(&format!("again-{copy}.csv"), text);
+        }
+        let config = std::fs::read_to_string(folder.join("ringtrace.toml")).unwrap();
+        folder.write(
+            "ringtrace.toml",
+            config
+                .replace("[\"pushes.csv\"]", "[\"pushes.csv\", \"again-*.csv\"]")
+                .replace(", \"again-*.csv\"", if copies > 1 { ", \"again-*.csv\"" } else { "" }),
+        );
+        night(&folder, "2022-03-05").done();
+        std::fs::read(folder.join("runs/2022-03-05/colors.parquet")).unwrap()
+    };
+    let once = published(text, 1);
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines[1..].reverse();
+    assert!(published(&lines.join("\n"), 1) == once, "in another order");
+    assert!(published(text, 3) == once, "three times");
+}
+
+#[test]
+fn the_columns_a_configuration_may_map_are_those_that_are_read() {
+    for table in TABLES {
+        let folder = world("red-code", &[(table, "nothing\n1\n")]);
+        let ran = folder.run("doctor --config ringtrace.toml");
+        assert!(ran.stdout.contains(table), "{table}: {}", ran.stdout);
+        for (name, columns) in ringtrace::schema::TABLES.iter().filter(|(name, _)| *name == table) {
+            let header: Vec<&str> = columns.iter().map(|column| column.trim_end_matches('*')).collect();
+            let folder = world("red-code", &[(name, &format!("{}\n", header.join(",")))]);
+            night(&folder, "2022-03-05").done();
+            for missing in columns.iter().filter_map(|column| column.strip_suffix('*')) {
+                let rest: Vec<&str> = header.iter().copied().filter(|column| *column != missing).collect();
+                let folder = world("red-code", &[(name, &format!("{}\n", rest.join(",")))]);
+                // Trips are of no use without regions, and are not opened.
+                if *name != "trips" {
+                    night(&folder, "2022-03-05").refused(2, "input", &[missing]);
+                }
+            }
+        }
+    }
+}
