@@ -121,6 +121,16 @@ pub enum Command {
         #[arg(long, conflicts_with = "json")]
         csv: bool,
     },
+    /// Check a scheme pack against its own vectors, or a published night against its hashes
+    #[command(group = clap::ArgGroup::new("what").required(true).multiple(true))]
+    Verify {
+        /// The name of a scheme, or the path of a pack
+        #[arg(long, value_name = "FILE", group = "what")]
+        scheme: Option<String>,
+        /// Folder of a night
+        #[arg(long, value_name = "DIR", group = "what")]
+        run: Option<PathBuf>,
+    },
     /// Write a commented configuration to start from
     Init {
         /// File to write; must not exist

@@ -235,6 +235,7 @@ impl Config {
             ("pushes", file.pushes),
             ("orders", file.orders),
             ("confirmations", file.confirmations),
+            ("appeals", file.appeals),
         ];
         for (table, section) in sections {
             check_columns(table, section.columns.keys())?;
@@ -344,6 +345,7 @@ struct ConfigFile {
     pushes: TableSection,
     orders: TableSection,
     confirmations: TableSection,
+    appeals: TableSection,
     contacts: ContactsSection,
 }
 

@@ -13,6 +13,7 @@ use crate::contacts::ContactRule;
 use crate::contacts::pairs::{self, Extent, Pair};
 use crate::error::{Error, Result};
 use crate::facts::Facts;
+use crate::outputs::calendar;
 use crate::outputs::read::Run;
 use crate::outputs::record::{
     Balance, Counts, Identity, InputIdentity, RegisterIdentity, RunRecord, SchemeIdentity, TraceCounts,
@@ -95,7 +96,8 @@ pub fn night(config: &Config, base: &Path, date: Date, progress: &dyn Progress) 
 
     progress.begin("colors");
     facts.refuse_orders(&traced, scheme.fever);
-    let colored = colors::assign(&facts.all(&traced), &scheme, date);
+    let all = facts.all(&traced);
+    let colored = colors::assign(&all, &scheme, date);
     let register = Register::new(colored, &facts, visits.venues())?;
     progress.end(&format!("{} persons not {}", register.rows.len(), scheme.healthy()));
 
@@ -122,6 +124,9 @@ pub fn night(config: &Config, base: &Path, date: Date, progress: &dyn Progress) 
         exposures: tables::exposures(&traced.edges, names, of_edges, true),
         colors: register.table(&scheme),
         evidence: register.evidence(&scheme, names)?,
+        appeals: calendar::open_appeals(&facts, &scheme, date)?,
+        calendar: calendar::calendar(&register, &all, &scheme, date),
+        overdue: calendar::overdue(&register, &scheme),
         venues: tables::venues(&traced, visits.venues()),
         sources: tables::sources(&facts, &config.contacts, names)?,
         changes: register::changes(&register, &published, &scheme),

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 
 /// Names of the input tables and of their columns, required ones first; `*` marks a required one.
-pub const TABLES: [(&str, &[&str]); 19] = [
+pub const TABLES: [(&str, &[&str]); 20] = [
     ("scans", &["person_id*", "venue_id*", "scanned_at*", "direction", "left_at"]),
     ("visits", &["person_id*", "venue_id*", "arrived_at*", "left_at*"]),
     ("venues", &["venue_id*", "category", "region_id", "parent_venue_id", "name"]),
@@ -40,6 +40,7 @@ pub const TABLES: [(&str, &[&str]); 19] = [
         "orders",
         &["person_id*", "issued_at*", "until*", "color*", "author*", "approver*", "basis*", "known_at"],
     ),
+    ("appeals", &["person_id*", "decided_at*", "decision*", "rule_id*", "decided_by*", "basis", "known_at"]),
     ("confirmations", &["person_id*", "confirmed_at*", "confirmed_by*", "rule_id", "known_at"]),
 ];
 

@@ -51,6 +51,22 @@ pub struct Missing {
     pub confirmation: bool,
 }
 
+impl Missing {
+    /// What is missing, in words for a list; empty if only a fact without a date is, such as recovery.
+    pub fn words(&self) -> String {
+        let many = |count: u32, what: &str| {
+            (count > 0).then(|| if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") })
+        };
+        let tests = many(self.tests, "negative test").map(|tests| match self.test_from {
+            Some(day) => format!("{tests} (next from {day})"),
+            None => tests,
+        });
+        let confirmation = self.confirmation.then(|| "an office's confirmation".to_string());
+        let all = [many(self.days, "day"), many(self.checkins, "daily check-in"), tests, confirmation];
+        all.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+}
+
 /// A day so many days later, at most the last there is.
 fn after(day: Date, days: u32) -> Date {
     day.saturating_add(jiff::Span::new().days(i64::from(days)))

@@ -163,7 +163,7 @@ impl Wanted {
 }
 
 /// A color for some time.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Phase {
     /// The color.

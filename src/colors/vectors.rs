@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use serde::Deserialize;
 
-use super::scheme::{Rule, Scheme, Value};
+use super::scheme::{Phase, Rule, Scheme, Value};
 use crate::error::{Error, Result};
 use crate::facts::kind::{Cell, FactKind, Holds, Instant, Told, ToldCell};
 use crate::facts::{CaseFact, Fact};
@@ -76,6 +76,47 @@ pub fn unshown(scheme: &Scheme) -> Vec<&str> {
     };
     let rules = scheme.rules.iter().filter(|rule| !shown(rule, true) || !shown(rule, false));
     rules.map(|rule| rule.id.as_str()).collect()
+}
+
+/// Small changes of a rule that would break none of the pack's vectors: what the vectors do not pin down.
+pub fn unnoticed(scheme: &Scheme) -> Vec<String> {
+    let mut unnoticed = Vec::new();
+    for (at, rule) in scheme.rules.iter().enumerate() {
+        let mut notice = |what: String, changed: Scheme| {
+            if check(&changed).is_ok() {
+                unnoticed.push(format!("rule {}: {what}", rule.id));
+            }
+        };
+        let mut changed = scheme.clone();
+        changed.rules[at].phases.iter_mut().for_each(|phase| phase.color = scheme.healthy().to_string());
+        notice("without an effect".into(), changed);
+        for column in rule.condition.keys() {
+            let mut changed = scheme.clone();
+            changed.rules[at].condition.remove(column);
+            notice(format!("without the condition on {column}"), changed);
+        }
+        for (number, phase) in rule.phases.iter().enumerate() {
+            let mut change = |what: &str, change: fn(&mut Phase)| {
+                let mut changed = scheme.clone();
+                change(&mut changed.rules[at].phases[number]);
+                if changed.rules[at].phases[number] != *phase {
+                    notice(format!("phase {} {what}", number + 1), changed);
+                }
+            };
+            change("a day longer", |p| p.days = p.days.map(|days| days + 1));
+            if phase.release.negative_tests_on.is_empty() {
+                // A test due on the last day makes a shorter term the same.
+                change("a day shorter", |p| p.days = p.days.map(|days| days.saturating_sub(1)));
+            }
+            change("a day longer", |p| p.hours = p.hours.map(|hours| hours + 24));
+            change("without check-ins", |p| p.release.checkins = 0);
+            change("without its last test", |p| {
+                p.release.negative_tests_on.pop();
+            });
+            change("without confirmation", |p| p.release.confirmation = false);
+        }
+    }
+    unnoticed
 }
 
 /// What the facts of a vector are made of.

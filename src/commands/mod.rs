@@ -8,6 +8,7 @@ use clap::CommandFactory;
 use serde_json::json;
 
 use crate::cli::{Cli, Command, Common, ContactsArgs, TraceArgs};
+use crate::colors::{Scheme, vectors};
 use crate::config::{Config, base_of};
 use crate::error::{Error, Result};
 use crate::generate::{self, WorldSpec};
@@ -128,6 +129,7 @@ pub fn execute(cli: Cli) -> Result<Outcome> {
             };
             print_answer(&query::run(&run, sql)?, csv, &common)
         }
+        Command::Verify { scheme, run } => verify(scheme.as_deref(), run.as_deref(), &common),
         Command::Init { out } => {
             if out.exists() {
                 return Err(Error::Conflict {
@@ -160,6 +162,44 @@ pub fn execute(cli: Cli) -> Result<Outcome> {
             Ok(Outcome::Done)
         }
     }
+}
+
+/// Checks a pack, a night, or both.
+fn verify(scheme: Option<&str>, run: Option<&Path>, common: &Common) -> Result<Outcome> {
+    let mut lines = Vec::new();
+    let mut found = serde_json::Map::new();
+    if let Some(name) = scheme {
+        let scheme = Scheme::load(name, Path::new(""))?;
+        vectors::check(&scheme)?;
+        let held = scheme.rules.iter().map(|rule| rule.vectors.len()).sum::<usize>();
+        lines.push(format!(
+            "scheme {} version {}: {}, {} hold",
+            scheme.id,
+            scheme.version,
+            many(scheme.rules.len() as u64, "rule"),
+            many(held as u64, "vector")
+        ));
+        let unshown = vectors::unshown(&scheme);
+        let unnoticed = vectors::unnoticed(&scheme);
+        lines.extend(
+            unshown.iter().map(|id| format!("note: rule {id}: no vector shows it holding and another not")),
+        );
+        lines.extend(unnoticed.iter().map(|what| format!("note: no vector would notice {what}")));
+        found.insert(
+            "scheme".into(),
+            json!({"id": scheme.id, "version": scheme.version, "rules": scheme.rules.len(), "vectors": held,
+                "unshown": unshown, "unnoticed": unnoticed}),
+        );
+    }
+    if let Some(folder) = run {
+        let run = Run::open(folder)?;
+        run.check()?;
+        let files = run.record.outputs.len();
+        lines.push(format!("run {}: {} as published", run.record.date, many(files as u64, "file")));
+        found.insert("run".into(), json!({"date": run.record.date, "files": files}));
+    }
+    say(common, || lines.join("\n"), || json!(found))?;
+    Ok(Outcome::Done)
 }
 
 /// A configuration that shows every key with its default.

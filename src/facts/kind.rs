@@ -37,10 +37,12 @@ pub enum FactKind {
     Order,
     /// An office's word that someone may be released.
     Confirmation,
+    /// A person's appeal against what a rule makes of the facts, and the decision on it.
+    Appeal,
 }
 
 /// One cell of a fact, as rules compare it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Cell<'a> {
     /// A word or an id.
     Word(&'a str),
@@ -99,6 +101,8 @@ pub enum Instant {
     IssuedAt,
     /// Confirmation.
     ConfirmedAt,
+    /// Appeal: when it was decided; an open one, when it was made.
+    DecidedAt,
 }
 
 /// Words of a case's status.
@@ -115,6 +119,8 @@ pub const ISOLATIONS: &[&str] = &["hospital", "central", "home"];
 pub const LEVELS: &[&str] = &["low", "medium", "high", "reported"];
 /// How near a region stay came: in the region itself, or elsewhere in its county.
 pub const REACHES: &[&str] = &["region", "county"];
+/// Words of a decision on an appeal: none yet, the color stands, the appeal is refused, the evidence does not count.
+pub const DECISIONS: &[&str] = &["open", "upheld", "rejected", "overturned"];
 /// Words of a community's management.
 pub const CLOSURES: &[&str] = &["open", "closed", "sealed"];
 
@@ -139,6 +145,7 @@ impl Instant {
             Instant::PushedAt => "pushed_at",
             Instant::IssuedAt => "issued_at",
             Instant::ConfirmedAt => "confirmed_at",
+            Instant::DecidedAt => "decided_at",
         }
     }
 }
@@ -161,6 +168,7 @@ impl FactKind {
             FactKind::Push => "push",
             FactKind::Order => "order",
             FactKind::Confirmation => "confirmation",
+            FactKind::Appeal => "appeal",
         }
     }
 
@@ -184,6 +192,7 @@ impl FactKind {
             FactKind::Push => &[("color", Holds::Text), ("origin", Holds::Text)],
             FactKind::Order => &[("color", Holds::Text)],
             FactKind::Confirmation => &[("rule_id", Holds::Text)],
+            FactKind::Appeal => &[("decision", Holds::Words(DECISIONS)), ("rule_id", Holds::Text)],
         }
     }
 
@@ -203,6 +212,7 @@ impl FactKind {
             FactKind::Push => &[PushedAt, Until],
             FactKind::Order => &[IssuedAt, Until],
             FactKind::Confirmation => &[ConfirmedAt],
+            FactKind::Appeal => &[DecidedAt],
         }
     }
 }

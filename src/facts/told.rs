@@ -220,9 +220,12 @@ fn is_health_fact(told: &Told, fever: i64) -> bool {
         FactKind::Checkin => is("status", &["unwell"]) || warm(),
         FactKind::RegionStay => is("level", &["medium", "high", "reported"]),
         FactKind::Residence => is("status", &["closed", "sealed"]),
-        FactKind::Push | FactKind::Order | FactKind::Confirmation | FactKind::Case | FactKind::Contact => {
-            false
-        }
+        FactKind::Appeal
+        | FactKind::Push
+        | FactKind::Order
+        | FactKind::Confirmation
+        | FactKind::Case
+        | FactKind::Contact => false,
     }
 }
 

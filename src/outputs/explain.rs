@@ -39,8 +39,19 @@ pub struct Explanation {
     venues: HashMap<String, String>,
 }
 
-const REGISTER: [&str; 7] =
-    ["rule_id", "reasons", "since", "until", "next_due", "region_id", "color_without"];
+const REGISTER: [&str; 11] = [
+    "rule_id",
+    "reasons",
+    "since",
+    "until",
+    "next_due",
+    "region_id",
+    "color_without",
+    "earliest_free",
+    "missing",
+    "lifted_by_en",
+    "lifted_by_zh",
+];
 const EVIDENCE: [&str; 14] = [
     "rule_id",
     "color",
@@ -206,6 +217,18 @@ impl Explanation {
             "  free from   {}",
             or(&register["until"], "open: ends with a fact still to come, such as recovery")
         )?;
+        writeln!(
+            out,
+            "  healthy     {}",
+            match register["earliest_free"].as_str() {
+                "" => "no date can be given".to_string(),
+                day => format!("on {day} at the earliest"),
+            }
+        )?;
+        writeln!(out, "  missing     {}", or(&register["missing"], "nothing that has a date"))?;
+        if !register["lifted_by_en"].is_empty() {
+            writeln!(out, "  lifted by   {} / {}", register["lifted_by_en"], register["lifted_by_zh"])?;
+        }
         writeln!(out, "  next due    {}", or(&register["next_due"], "nothing dated"))?;
         writeln!(out, "  region      {}", register["region_id"])?;
         writeln!(out, "  without the first reason: {}", register["color_without"])?;

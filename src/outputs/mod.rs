@@ -1,5 +1,6 @@
 //! Stage 8 of 8: results -> published files: tables, lists, register, changes, manifest.
 
+pub mod calendar;
 pub mod csv;
 pub mod explain;
 pub mod lists;

@@ -51,9 +51,10 @@ impl<'a> Register<'a> {
 
     /// `colors.parquet`, sorted by `person_id`.
     ///
-    /// `person_id, color, rule_id, reasons, since, until, next_due, region_id, color_without, basis_en, basis_zh`:
-    /// `until` is the first day without the color, null while it is open-ended; `color_without` is the color that
-    /// would remain if the first reason fell.
+    /// `person_id, color, rule_id, reasons, since, until, next_due, region_id, color_without, earliest_free, missing,
+    /// lifted_by_en, lifted_by_zh, basis_en, basis_zh`: `until` is the first day without the color, null while it is
+    /// open-ended or waits for a condition; `color_without` is the color that would remain if the first reason fell;
+    /// `earliest_free` the first day on which the person can be healthy; `missing` what the first reason waits for.
     pub fn table(&self, scheme: &Scheme) -> RecordBatch {
         let first = || self.rows.iter().map(|row| &row.reasons[0]);
         let rule = |reason: &Reason<'_>| scheme.rules[reason.rule].clone();
@@ -68,6 +69,10 @@ impl<'a> Register<'a> {
             ("next_due", dates(first().map(|r| r.effect.next_due))),
             ("region_id", texts(self.regions.iter().map(Some))),
             ("color_without", texts(without.map(Some))),
+            ("earliest_free", dates(self.rows.iter().map(Colored::earliest_free))),
+            ("missing", texts(first().map(|r| Some(r.effect.missing.words())))),
+            ("lifted_by_en", texts(first().map(|r| rule(r).lifted_by.map(|by| by.en)))),
+            ("lifted_by_zh", texts(first().map(|r| rule(r).lifted_by.map(|by| by.zh)))),
             ("basis_en", texts(first().map(|r| Some(rule(r).basis.en)))),
             ("basis_zh", texts(first().map(|r| Some(rule(r).basis.zh)))),
         ])

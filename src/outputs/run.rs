@@ -95,6 +95,12 @@ pub struct NightTables {
     pub evidence: RecordBatch,
     /// `changes.parquet` and `.csv`
     pub changes: RecordBatch,
+    /// `appeals.parquet` and `.csv`: those without a decision
+    pub appeals: RecordBatch,
+    /// `calendar.parquet` and `.csv`: the changes of the next 14 days
+    pub calendar: RecordBatch,
+    /// `overdue.parquet` and `.csv`: those whose term is over
+    pub overdue: RecordBatch,
     /// `venues.parquet`: those the exposures name
     pub venues: RecordBatch,
     /// `sources.parquet`: the cases and exposure sites
@@ -129,11 +135,14 @@ fn write_all(work: &Path, tables: &NightTables, record: &mut RunRecord) -> Resul
     publish::create_folder(work)?;
     let mut files = Vec::new();
     for (name, table) in [
+        ("appeals", &tables.appeals),
+        ("calendar", &tables.calendar),
         ("changes", &tables.changes),
         ("colors", &tables.colors),
         ("contacts", &tables.contacts),
         ("evidence", &tables.evidence),
         ("exposures", &tables.exposures),
+        ("overdue", &tables.overdue),
         ("rejects", &tables.rejects),
         ("sources", &tables.sources),
         ("venues", &tables.venues),
@@ -145,8 +154,15 @@ fn write_all(work: &Path, tables: &NightTables, record: &mut RunRecord) -> Resul
     let path = work.join("scheme.toml");
     publish::write_file(&path, tables.scheme.as_bytes())?;
     files.push(path);
-    let rows: Vec<u32> = (0..tables.changes.num_rows() as u32).collect();
-    files.extend(super::csv::write(work, "changes", &tables.changes, &rows, Reader::Program)?);
+    for (name, table) in [
+        ("appeals", &tables.appeals),
+        ("calendar", &tables.calendar),
+        ("changes", &tables.changes),
+        ("overdue", &tables.overdue),
+    ] {
+        let rows: Vec<u32> = (0..table.num_rows() as u32).collect();
+        files.extend(super::csv::write(work, name, table, &rows, Reader::Program)?);
+    }
     files.extend(lists::write(work, &tables.colors)?);
     files.sort();
     for path in files {

@@ -4,7 +4,7 @@
 use crate::config::TableConfig;
 use crate::error::Result;
 use crate::facts::kind::{
-    CHECKINS, CLOSURES, FactKind, Holds, ISOLATIONS, LEVELS, RESULTS, SYMPTOMS, Told, ToldCell,
+    CHECKINS, CLOSURES, DECISIONS, FactKind, Holds, ISOLATIONS, LEVELS, RESULTS, SYMPTOMS, Told, ToldCell,
 };
 use crate::records::columns::{Column, Kind, NO_CELSIUS};
 use crate::records::rejects::Reason;
@@ -38,7 +38,7 @@ const fn table(kind: FactKind, table: &'static str, columns: &'static [ColumnSpe
 }
 
 /// The tables of facts about persons.
-pub static TABLES: [FactTable; 10] = [
+pub static TABLES: [FactTable; 11] = [
     table(
         FactKind::Test,
         "tests",
@@ -106,6 +106,19 @@ pub static TABLES: [FactTable; 10] = [
             at("confirmed_at"),
             needed("confirmed_by", Kind::Text),
             ColumnSpec::new("rule_id", Kind::Text, false),
+            KNOWN_AT,
+        ],
+    ),
+    table(
+        FactKind::Appeal,
+        "appeals",
+        &[
+            PERSON,
+            at("decided_at"),
+            needed("decision", Kind::Word(DECISIONS)),
+            needed("rule_id", Kind::Text),
+            needed("decided_by", Kind::Text),
+            ColumnSpec::new("basis", Kind::Text, false),
             KNOWN_AT,
         ],
     ),

@@ -284,6 +284,24 @@ impl Reference {
                 let anchor =
                     words(&rule["anchor"]).into_iter().find_map(|name| fact.times.get(name).copied());
                 let (true, Some(at)) = (self.matches(rule, fact), anchor) else { continue };
+                // Appeals decided against the color, by when; of two at once the word that comes later.
+                let mut decided: Vec<(i64, &Cell)> = own
+                    .iter()
+                    .filter(|a| {
+                        a.kind == FactKind::Appeal
+                            && a.cells.get("rule_id")
+                                == Some(&Cell::Word(rule["id"].as_str().unwrap().into()))
+                    })
+                    .filter_map(|a| Some((a.times["decided_at"], a.cells.get("decision")?)))
+                    .filter(|(_, decision)| **decision != Cell::Word("open".into()))
+                    .collect();
+                decided.sort_by_key(|(at, decision)| (*at, format!("{decision:?}")));
+                if decided
+                    .last()
+                    .is_some_and(|(by, decision)| **decision == Cell::Word("overturned".into()) && at <= *by)
+                {
+                    continue;
+                }
                 if self.day(at) > date && fact.kind != FactKind::Contact {
                     continue;
                 }
@@ -446,11 +464,13 @@ fn random_fact(random: &mut Random, kind: FactKind, date: i64) -> PlainFact {
         let cell = match holds {
             Holds::Words(words) => Cell::Word(random.pick(words).into()),
             Holds::Text if *name == "color" => Cell::Word(random.pick(&["red", "purple", "yellow"]).into()),
-            Holds::Text => Cell::Word(random.pick(&["turn", "word", "HR-R1"]).into()),
+            Holds::Text => {
+                Cell::Word(random.pick(&["turn", "word", "hours", "pushed", "HR-R1", "FC-O1"]).into())
+            }
             Holds::Number => Cell::Number(i64::from(random.within(1..=3))),
             Holds::Celsius => Cell::Number(random.pick(&[3_650, 3_729, 3_730, 3_749, 3_750, 3_900, 3_901])),
         };
-        let wanted = matches!(kind, FactKind::Case | FactKind::Contact | FactKind::Test);
+        let wanted = matches!(kind, FactKind::Case | FactKind::Contact | FactKind::Test | FactKind::Appeal);
         if wanted || random.chance(if kind == FactKind::Checkin { 15 } else { 85 }) {
             cells.insert(*name, cell);
         }
@@ -476,7 +496,7 @@ fn random_fact(random: &mut Random, kind: FactKind, date: i64) -> PlainFact {
     PlainFact { kind, cells, times }
 }
 
-const KINDS: [FactKind; 14] = [
+const KINDS: [FactKind; 15] = [
     FactKind::Case,
     FactKind::Contact,
     FactKind::Test,
@@ -491,6 +511,7 @@ const KINDS: [FactKind; 14] = [
     FactKind::Push,
     FactKind::Order,
     FactKind::Confirmation,
+    FactKind::Appeal,
 ];
 
 #[test]
@@ -536,6 +557,9 @@ fn oracle_colors_are_those_of_a_walk_day_by_day() {
         }
         if random.chance(40) {
             own.push(random_fact(random, FactKind::Confirmation, date));
+        }
+        if random.chance(30) {
+            own.push(random_fact(random, FactKind::Appeal, date));
         }
         // No fact of these is known before it happens; only contacts may be inferred past midnight.
         own.retain(|fact| {

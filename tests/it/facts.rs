@@ -2,7 +2,7 @@
 
 use crate::support::{Folder, Ran, rows};
 
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 14] = [
     "communities",
     "regions",
     "tests",
@@ -16,6 +16,7 @@ const TABLES: [&str; 13] = [
     "pushes",
     "orders",
     "confirmations",
+    "appeals",
 ];
 
 /// A place with one visit, one case, and these tables.
@@ -154,6 +155,133 @@ fn every_table_of_facts_colors_someone() {
     assert_eq!(rejects(&folder, "2022-03-03"), refused);
     night(&folder, "2022-03-04");
     assert_eq!(colors(&folder, "2022-03-04"), ["o1 red RC-4 2022-03-10"], "the push was taken back");
+}
+
+/// The rows of a night's table.
+fn listed(folder: &Folder, date: &str, name: &str, columns: &[&str]) -> Vec<String> {
+    let path = folder.join(format!("runs/{date}/{name}.parquet"));
+    rows(&path, columns).into_iter().map(|row| row.join(" ")).collect()
+}
+
+#[test]
+fn what_comes_next_and_what_is_overdue_is_listed() {
+    let tables = [
+        ("temperatures", "person_id,measured_at,celsius\nh1,2022-03-01 09:00,38.5\n"),
+        (
+            "checkins",
+            "person_id,checked_in_at\nh1,2022-03-14 08:00\nh1,2022-03-15 08:00\nh1,2022-03-16 08:00\n",
+        ),
+        (
+            "tests",
+            "person_id,sampled_at,result\nh1,2022-03-02 09:00,negative\nh1,2022-03-08 09:00,negative\n",
+        ),
+        ("regions", "region_id,level,from\nR-high,medium,2022-02-28 00:00\n"),
+    ];
+    let folder = world("hangzhou-release", &tables);
+    let date = "2022-03-16";
+    night(&folder, date).done();
+    let columns = ["person_id", "color", "rule_id", "missing", "earliest_free"];
+    assert_eq!(
+        listed(&folder, date, "overdue", &columns),
+        [
+            "h1 red HR-R3 11 daily check-ins, 1 negative test (next from 2022-03-16) 2022-03-28",
+            "v1 yellow HR-Y2 7 daily check-ins 2022-03-23"
+        ]
+    );
+    assert_eq!(listed(&folder, date, "calendar", &["date", "person_id"]), [""; 0], "nothing ends by itself");
+    let words = folder.run(&format!("explain --run runs/{date} h1")).done().stdout;
+    for part in [
+        "RED",
+        "on 2022-03-28 at the earliest",
+        "11 daily check-ins, 1 negative test",
+        "temperatures.csv row 1",
+    ] {
+        assert!(words.contains(part), "{part}: {words}");
+    }
+    let folder = world("jiangsu", &tables[3..]);
+    night(&folder, "2022-03-05").done();
+    assert_eq!(
+        listed(
+            &folder,
+            "2022-03-05",
+            "calendar",
+            &["date", "person_id", "color_before", "color_after", "rule_id"]
+        ),
+        ["2022-03-16 v1 yellow green JS-Y1"]
+    );
+    night(&folder, "2022-03-16").done();
+    assert_eq!(
+        listed(&folder, "2022-03-16", "changes", &["person_id", "color_before", "color_after"]),
+        ["v1 yellow green"],
+        "as the calendar said"
+    );
+}
+
+#[test]
+fn an_overturned_color_falls_until_there_is_new_evidence() {
+    let symptoms = "person_id,reported_at,symptom\ns1,2022-03-02 10:00,fever\ns1,2022-03-06 10:00,fever\ns2,2022-03-02 10:00,fever\n";
+    let appeals = "person_id,decided_at,decision,rule_id,decided_by,known_at\n\
+        s1,2022-03-03 09:00,open,JS-Y3,desk,\ns1,2022-03-04 09:00,overturned,JS-Y3,office,\n\
+        s2,2022-03-03 09:00,open,JS-Y3,desk,\ns2,2022-03-01 09:00,overturned,JS-Y3,office,\ns2,2022-03-05 09:00,overturned,JS-R1,office,\n";
+    let folder = world("jiangsu", &[("symptoms", symptoms), ("appeals", appeals)]);
+    night(&folder, "2022-03-03").done();
+    assert_eq!(colors(&folder, "2022-03-03"), ["s1 yellow JS-Y3 2022-03-17", "s2 yellow JS-Y3 2022-03-17"]);
+    let open = ["filed_on", "age_days", "person_id", "rule_id"];
+    assert_eq!(
+        listed(&folder, "2022-03-03", "appeals", &open),
+        ["2022-03-03 0 s1 JS-Y3", "2022-03-03 0 s2 JS-Y3"]
+    );
+    night(&folder, "2022-03-05").done();
+    assert_eq!(colors(&folder, "2022-03-05"), ["s2 yellow JS-Y3 2022-03-17"]);
+    assert_eq!(listed(&folder, "2022-03-05", "appeals", &open), ["2022-03-03 2 s2 JS-Y3"]);
+    night(&folder, "2022-03-06").done();
+    assert_eq!(colors(&folder, "2022-03-06"), ["s1 yellow JS-Y3 2022-03-21", "s2 yellow JS-Y3 2022-03-17"]);
+}
+
+#[test]
+fn a_pack_is_verified_and_a_mistake_in_it_has_a_line() {
+    let folder = world("mine.toml", &[]);
+    let found = folder.json("verify --scheme hangzhou-release", 0);
+    assert_eq!(
+        (&found["scheme"]["rules"], &found["scheme"]["unnoticed"]),
+        (&5.into(), &serde_json::json!([]))
+    );
+    let pack = include_str!("../../src/colors/schemes/jiangsu.toml");
+    let line = |part: &str| 1 + pack.lines().position(|line| line.contains(part)).unwrap();
+    folder.write("mine.toml", pack.replace("id = \"JS-Y3\"", "id = \"JS-Y3\"\ncolour = \"red\""));
+    let at = format!("line {}", line("id = \"JS-Y3\"") + 1);
+    folder.run("verify --scheme mine.toml").refused(2, "usage", &[&at, "colour"]);
+    for (wrong, right, parts) in [
+        ("where = { level = [\"hihg\"]", "where = { level = [\"high\"]", ["JS-R4", "did you mean \"high\"?"]),
+        (
+            "where = { levle = [\"high\"]",
+            "where = { level = [\"high\"]",
+            ["JS-R4", "did you mean \"level\"?"],
+        ),
+        ("anchor = [\"reported_on\"]", "anchor = [\"reported_at\"]", ["reported_on", "line"]),
+        ("fact = \"symptoms\"\nphases", "fact = \"symptom\"\nphases", ["symptoms", "line"]),
+        ("color = \"yelow\", days", "color = \"yellow\", days", ["\"yelow\" is not in severity", "line"]),
+        (
+            "days = 13 }]\nanchor = [\"reported_at\"]",
+            "days = 14 }]\nanchor = [\"reported_at\"]",
+            ["JS-Y3", "expected"],
+        ),
+    ] {
+        assert!(pack.contains(right), "{right}");
+        folder.write("mine.toml", pack.replacen(right, wrong, 1));
+        folder.run("verify --scheme mine.toml").refused(2, "usage", &parts);
+    }
+    let (rule, _) = pack.split_once("vectors = [").unwrap();
+    folder.write("mine.toml", format!("{rule}vectors = []\n"));
+    let found = folder.json("verify --scheme mine.toml", 0);
+    assert_eq!(found["scheme"]["unshown"], serde_json::json!(["JS-R1"]));
+    assert!(found["scheme"]["unnoticed"].as_array().unwrap().len() >= 2);
+    let folder = world("jiangsu", &[]);
+    night(&folder, "2022-03-05").done();
+    folder.json("verify --run runs/2022-03-05", 0);
+    folder.write("runs/2022-03-05/changes.csv", "person_id\n");
+    folder.run("verify --run runs/2022-03-05").refused(6, "integrity", &["changes.csv"]);
+    assert_eq!(folder.run("verify").status, Some(2));
 }
 
 /// In Zhengzhou, in June 2022, 1,317 persons were made red by order of officials, without a health fact.

@@ -1,0 +1,144 @@
+//! What comes next: who changes color when if nothing else becomes known, who waits for something overdue, which appeals
+//! wait for a decision.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{Int64Array, RecordBatch, UInt64Array};
+use jiff::civil::Date;
+use rayon::prelude::*;
+
+use crate::colors::{self, Colored, Reason, Scheme};
+use crate::error::Result;
+use crate::facts::kind::{Cell, FactKind, Told, ToldCell};
+use crate::facts::{Fact, Facts};
+use crate::outputs::register::{Register, dates};
+use crate::outputs::tables::{table, texts};
+use crate::time::{self, Second};
+
+/// Days that a calendar looks ahead.
+pub const DAYS_AHEAD: i64 = 14;
+
+/// `calendar.parquet`: every change of color in the 14 days after `date` of everyone in the register, if nothing else
+/// becomes known; sorted by date, then `person_id`.
+///
+/// `date, person_id, color_before, color_after, rule_id, region_id`: the rule is the one that then decides, or for a
+/// person who becomes healthy the one that ends. `facts` are those of the register, by person.
+pub fn calendar(
+    register: &Register<'_>,
+    facts: &[(u32, Fact<'_>)],
+    scheme: &Scheme,
+    date: Date,
+) -> RecordBatch {
+    let changes_of = |(row, today): (usize, &Colored<'_>)| {
+        let first = facts.partition_point(|(person, _)| *person < today.person);
+        let own: Vec<Fact<'_>> = facts[first..]
+            .iter()
+            .take_while(|(person, _)| *person == today.person)
+            .map(|(_, fact)| *fact)
+            .collect();
+        let decides = |reasons: &[Reason<'_>]| reasons.first().map(|reason| (reason.rank, reason.rule));
+        let mut now = decides(&today.reasons);
+        let mut changes = Vec::new();
+        for ahead in 1..=DAYS_AHEAD {
+            let day = date.saturating_add(jiff::Span::new().days(ahead));
+            let next = decides(&colors::reasons(&own, scheme, day));
+            if next.map(|(rank, _)| rank) != now.map(|(rank, _)| rank) {
+                changes.push((day, row, now, next));
+            }
+            now = next;
+        }
+        changes
+    };
+    let mut changes: Vec<_> = register.rows.par_iter().enumerate().flat_map_iter(changes_of).collect();
+    changes.sort_by_key(|(day, row, ..)| (*day, *row));
+    let color = |decided: &Option<(usize, usize)>| {
+        Some(decided.map_or(scheme.healthy(), |(rank, _)| scheme.severity[rank].as_str()))
+    };
+    table(vec![
+        ("date", dates(changes.iter().map(|(day, ..)| Some(*day)))),
+        ("person_id", register.ids.to_arrow(changes.iter().map(|(_, row, ..)| *row as u32))),
+        ("color_before", texts(changes.iter().map(|(.., before, _)| color(before)))),
+        ("color_after", texts(changes.iter().map(|(.., after)| color(after)))),
+        (
+            "rule_id",
+            texts(changes.iter().map(|(.., before, after)| {
+                let (_, rule) = after.or(*before).expect("a change has a side");
+                Some(scheme.rules[rule].id.as_str())
+            })),
+        ),
+        ("region_id", texts(changes.iter().map(|(_, row, ..)| Some(&register.regions[*row])))),
+    ])
+}
+
+/// `overdue.parquet`: everyone whose term is over but for whom a condition of release is not met, sorted by `person_id`.
+///
+/// `person_id, color, rule_id, since, missing, earliest_free, region_id`.
+pub fn overdue(register: &Register<'_>, scheme: &Scheme) -> RecordBatch {
+    let waits = |row: &Colored<'_>| {
+        let missing = &row.reasons[0].effect.missing;
+        missing.days == 0 && (missing.checkins > 0 || missing.tests > 0 || missing.confirmation)
+    };
+    let rows: Vec<usize> = (0..register.rows.len()).filter(|row| waits(&register.rows[*row])).collect();
+    let first = || rows.iter().map(|row| &register.rows[*row].reasons[0]);
+    table(vec![
+        ("person_id", register.ids.to_arrow(rows.iter().map(|row| *row as u32))),
+        ("color", texts(first().map(|reason| Some(&scheme.severity[reason.rank])))),
+        ("rule_id", texts(first().map(|reason| Some(&scheme.rules[reason.rule].id)))),
+        ("since", dates(first().map(|reason| Some(reason.effect.since)))),
+        ("missing", texts(first().map(|reason| Some(reason.effect.missing.words())))),
+        ("earliest_free", dates(rows.iter().map(|row| register.rows[*row].earliest_free()))),
+        ("region_id", texts(rows.iter().map(|row| Some(&register.regions[*row])))),
+    ])
+}
+
+/// `appeals.parquet`: appeals without a decision, the oldest first, then by `person_id`.
+///
+/// `filed_on, age_days, person_id, rule_id, input_file, input_row`; `age_days` civil days up to `date`.
+///
+/// # Errors
+/// Those of reading the ids.
+pub fn open_appeals(facts: &Facts, scheme: &Scheme, date: Date) -> Result<RecordBatch> {
+    let appeals: Vec<(u32, &Told)> = facts
+        .told
+        .iter()
+        .filter(|(_, told)| told.kind == FactKind::Appeal)
+        .map(|(person, told)| (*person, told))
+        .collect();
+    let is_open = |told: &Told| Fact::Told(told).cell("decision") == Some(Cell::Word("open"));
+    let mut decided: HashMap<(u32, Cell<'_>), Second> = HashMap::new();
+    for (person, told) in appeals.iter().copied().filter(|(_, told)| !is_open(told)) {
+        let Some(Some(ToldCell::Text(rule))) = told.cells.get(1) else { continue };
+        let last = decided.entry((person, Cell::Word(rule))).or_default();
+        *last = told.at.max(*last);
+    }
+    let waits = |(person, told): &(u32, &Told)| {
+        let Some(Some(ToldCell::Text(rule))) = told.cells.get(1) else { return false };
+        is_open(told) && decided.get(&(*person, Cell::Word(rule))).is_none_or(|at| *at < told.at)
+    };
+    let mut open: Vec<(u32, &Told)> = appeals.iter().copied().filter(waits).collect();
+    let ids = facts.persons.ids(&open.iter().map(|(person, _)| *person).collect::<Vec<_>>())?;
+    let mut order: Vec<u32> = (0..open.len() as u32).collect();
+    order.sort_by(|a, b| {
+        let filed = |at: &u32| open[*at as usize].1.at;
+        filed(a).cmp(&filed(b)).then_with(|| ids.get(*a as usize).cmp(&ids.get(*b as usize)))
+    });
+    let ids = ids.take(&order);
+    open = order.iter().map(|at| open[*at as usize]).collect();
+    let filed = |told: &Told| time::local_date(told.at, &scheme.time_zone);
+    let age = open.iter().map(|(_, told)| i64::from((date - filed(told)).get_days()));
+    Ok(table(vec![
+        ("filed_on", dates(open.iter().map(|(_, told)| Some(filed(told))))),
+        ("age_days", Arc::new(Int64Array::from_iter_values(age))),
+        ("person_id", ids.to_arrow(0..open.len() as u32)),
+        (
+            "rule_id",
+            texts(open.iter().map(|(_, told)| match &told.cells[1] {
+                Some(ToldCell::Text(rule)) => Some(rule),
+                _ => None,
+            })),
+        ),
+        ("input_file", texts(open.iter().map(|(_, told)| Some(&told.file)))),
+        ("input_row", Arc::new(UInt64Array::from_iter_values(open.iter().map(|(_, told)| told.row)))),
+    ]))
+}
