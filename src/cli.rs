@@ -22,7 +22,7 @@ pub struct Cli {
 }
 
 const EXIT_STATUS: &str = "Exit status: 0 done or nothing to do, 1 done with rejects above the limit, 2 usage or input \
-table, 4 conflict or locked, 5 storage, 6 integrity refused, 130 interrupted.";
+table, 3 held for approval, 4 conflict or locked, 5 storage, 6 integrity refused, 130 interrupted.";
 
 /// Options of every command.
 #[derive(Args, Clone)]

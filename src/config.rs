@@ -34,6 +34,8 @@ pub struct Config {
     pub visits: VisitRules,
     /// What counts as a contact.
     pub contacts: ContactConfig,
+    /// When a night waits for an approval.
+    pub hold: HoldConfig,
     /// Bytes of memory to take; the command line says.
     pub memory: u64,
     /// BLAKE3 of the configuration text, or of nothing without one.
@@ -95,6 +97,21 @@ impl TimeUnit {
             TimeUnit::Nanosecond => 1_000_000_000,
         }
     }
+}
+
+/// When a night that turns many people to a worse color waits for an approval.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HoldConfig {
+    /// More than so many times the median of recent nights are held.
+    pub multiple: u64,
+    /// How many nights are recent.
+    pub nights: usize,
+    /// More than so many percent of a region's residents are held.
+    pub region_percent: Option<u32>,
+    /// Fewer persons are never held.
+    pub least: u64,
+    /// Folder of approvals, `DATE.toml` each.
+    pub approvals: PathBuf,
 }
 
 /// How long a stay lasts when no one checked out, by venue category (design, section 3).
@@ -260,6 +277,13 @@ impl Config {
             tables,
             visits: visit_rules(&file.visits.rules)?,
             contacts: contact_config(&file.contacts, &policy)?,
+            hold: HoldConfig {
+                multiple: file.hold.multiple.unwrap_or(10),
+                nights: file.hold.nights.unwrap_or(7),
+                region_percent: file.hold.region_percent,
+                least: file.hold.least.unwrap_or(1_000),
+                approvals: base.join(file.hold.approvals.unwrap_or_else(|| "approvals".into())),
+            },
             memory: MEMORY,
             digest: blake3::hash(text.as_bytes()).to_hex().to_string(),
         })
@@ -347,6 +371,17 @@ struct ConfigFile {
     confirmations: TableSection,
     appeals: TableSection,
     contacts: ContactsSection,
+    hold: HoldSection,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct HoldSection {
+    multiple: Option<u64>,
+    nights: Option<usize>,
+    region_percent: Option<u32>,
+    least: Option<u64>,
+    approvals: Option<PathBuf>,
 }
 
 #[derive(Default, Deserialize)]

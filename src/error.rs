@@ -55,6 +55,14 @@ pub enum Error {
         /// What to do.
         help: String,
     },
+    /// A night that colors far more people than usual waits for an approval.
+    #[error("{what}")]
+    Held {
+        /// How many, and what is usual.
+        what: String,
+        /// How to approve it.
+        help: String,
+    },
     /// Publishing would break a promise: a balance that does not add up, a color without evidence, a wrong hash.
     #[error("{what}")]
     Integrity {
@@ -73,15 +81,17 @@ impl Error {
             Error::Input { .. } => "input",
             Error::Damaged { .. } => "damaged",
             Error::Storage { .. } => "storage",
+            Error::Held { .. } => "held",
             Error::Conflict { .. } => "conflict",
             Error::Integrity { .. } => "integrity",
         }
     }
 
-    /// The process's exit status: 2 usage and input tables, 4 conflict or locked, 5 storage, 6 integrity refused.
+    /// The process's exit status: 2 usage and input tables, 3 held, 4 conflict or locked, 5 storage, 6 integrity refused.
     pub fn exit_status(&self) -> u8 {
         match self {
             Error::Usage { .. } | Error::Input { .. } => 2,
+            Error::Held { .. } => 3,
             Error::Conflict { .. } => 4,
             Error::Storage { .. } => 5,
             Error::Damaged { .. } | Error::Integrity { .. } => 6,
@@ -93,6 +103,7 @@ impl Error {
         match self {
             Error::Usage { help, .. }
             | Error::Input { help, .. }
+            | Error::Held { help, .. }
             | Error::Conflict { help, .. }
             | Error::Integrity { help, .. } => (!help.is_empty()).then(|| help.clone()),
             Error::Damaged { .. } => {

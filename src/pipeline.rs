@@ -13,7 +13,6 @@ use crate::contacts::ContactRule;
 use crate::contacts::pairs::{self, Extent, Pair};
 use crate::error::{Error, Result};
 use crate::facts::Facts;
-use crate::outputs::calendar;
 use crate::outputs::read::Run;
 use crate::outputs::record::{
     Balance, Counts, Identity, InputIdentity, RegisterIdentity, RunRecord, SchemeIdentity, TraceCounts,
@@ -22,6 +21,7 @@ use crate::outputs::register::{self, Published, Register};
 use crate::outputs::run::{NightTables, Runs, publish, register_of};
 use crate::outputs::stream::TraceFiles;
 use crate::outputs::tables::{self, ContactColumns, Names, RowIds};
+use crate::outputs::{calendar, hold};
 use crate::records;
 use crate::records::rejects::FileBalance;
 use crate::rings::{self, LocalRunner, Plan, Traced};
@@ -30,6 +30,7 @@ use crate::store::disk::DiskStore;
 use crate::store::format::{Layout, RejectRow, rejects_table};
 use crate::store::ingest::{self, Budget, Feed, Ingested, Report};
 use crate::store::manifest::FedWith;
+use crate::store::publish::create_folder;
 use crate::store::up_to::UpTo;
 use crate::time;
 
@@ -139,7 +140,7 @@ pub fn night(config: &Config, base: &Path, date: Date, progress: &dyn Progress) 
         changes: count(&tables.changes, |row| format!("{} -> {}", row("color_before"), row("color_after"))),
         ..Counts::new(&visits, &facts, &traced)
     };
-    let record = RunRecord {
+    let mut record = RunRecord {
         date: date.to_string(),
         identity,
         balance: Balance::of(&inputs)?,
@@ -148,10 +149,47 @@ pub fn night(config: &Config, base: &Path, date: Date, progress: &dyn Progress) 
         notes: notes(store, &visits, &facts),
         outputs: Vec::new(),
     };
-    let folder = publish(&runs, date, &tables, record)?;
+    let folder = runs.place(date);
+    hold_or_approve(config, &runs, date, &facts, &scheme, &tables, &mut record)?;
+    publish(&runs, &folder, &tables, record)?;
     progress.end("published");
     let read: Vec<FileBalance> = ingested.files.iter().chain(&facts.files).cloned().collect();
     Ok(Night { record: Run::open(&folder)?.record, folder, scheme, known: false, read: Balance::of(&read)? })
+}
+
+/// Lets an ordinary night pass, and one that two people have approved, which the record then names. Any other is written
+/// to the folder of held nights, to be looked at, and refused.
+fn hold_or_approve(
+    config: &Config,
+    runs: &Runs,
+    date: Date,
+    facts: &Facts,
+    scheme: &Scheme,
+    tables: &NightTables,
+    record: &mut RunRecord,
+) -> Result<()> {
+    let held = runs.held(date);
+    if held.exists() {
+        std::fs::remove_dir_all(&held).map_err(Error::storage(&held, "removing what was held"))?;
+    }
+    let recent = runs.recent(date, config.hold.nights)?;
+    let recent: Vec<u64> = recent.iter().map(|run| hold::turned_worse(&run.record.counts, scheme)).collect();
+    let mut residents: BTreeMap<String, u64> = BTreeMap::new();
+    facts.residences.values().for_each(|region| *residents.entry(region.clone()).or_default() += 1);
+    let Some(why) = hold::unusual(&config.hold, &tables.changes, &recent, &residents, scheme) else {
+        return Ok(());
+    };
+    match hold::approval(&config.hold, date, &hold::digest(&tables.changes)?, &why, &held) {
+        Ok(names) => {
+            record.notes.push(format!("held and approved by {}: {why}", names.join(", ")));
+            Ok(())
+        }
+        Err(refused) => {
+            create_folder(held.parent().expect("below the runs folder"))?;
+            publish(runs, &held, tables, record.clone())?;
+            Err(refused)
+        }
+    }
 }
 
 /// The date has been published: nothing to do if from the same inputs, a conflict if not.

@@ -3,6 +3,7 @@
 pub mod calendar;
 pub mod csv;
 pub mod explain;
+pub mod hold;
 pub mod lists;
 pub mod query;
 pub mod read;

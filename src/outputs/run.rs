@@ -46,6 +46,27 @@ impl Runs {
         if place.exists() { Run::open(&place).map(Some) } else { Ok(None) }
     }
 
+    /// The nights published before `date`, the latest first, as many as wanted.
+    ///
+    /// # Errors
+    /// `integrity` if a record does not read.
+    pub fn recent(&self, date: Date, wanted: usize) -> Result<Vec<Run>> {
+        let mut nights = Vec::new();
+        let mut before = date;
+        while nights.len() < wanted
+            && let Some((night, run)) = self.last_before(before)?
+        {
+            before = night;
+            nights.push(run);
+        }
+        Ok(nights)
+    }
+
+    /// The folder where a night is kept while it is held.
+    pub fn held(&self, date: Date) -> PathBuf {
+        self.folder.join("held").join(date.to_string())
+    }
+
     /// The last night published before `date`.
     ///
     /// # Errors
@@ -111,24 +132,22 @@ pub struct NightTables {
     pub scheme: String,
 }
 
-/// Writes a night beside its place, checks it, and renames it into place.
+/// Writes a night beside `place`, checks it, and renames it there.
 ///
 /// # Errors
 /// `integrity` if a row of the register has no evidence or a balance does not add up; `storage`. The place is then
 /// as it was.
-pub fn publish(runs: &Runs, date: Date, tables: &NightTables, mut record: RunRecord) -> Result<PathBuf> {
+pub fn publish(runs: &Runs, place: &Path, tables: &NightTables, mut record: RunRecord) -> Result<()> {
     record.inputs.iter().try_for_each(FileBalance::check)?;
     super::register::check_evidence(&tables.colors, &tables.evidence, &tables.sources)?;
-    let work = runs.folder.join(format!("{UNFINISHED}{date}"));
+    let work = runs.folder.join(format!("{UNFINISHED}{}", record.date));
     let written = write_all(&work, tables, &mut record);
     if let Err(error) = written {
         // Whatever is left is removed by the next run too; a failure here would hide the first one.
         let _ = std::fs::remove_dir_all(&work);
         return Err(error);
     }
-    let place = runs.place(date);
-    publish::publish_folder(&work, &place)?;
-    Ok(place)
+    publish::publish_folder(&work, place)
 }
 
 fn write_all(work: &Path, tables: &NightTables, record: &mut RunRecord) -> Result<()> {

@@ -239,6 +239,61 @@ fn an_overturned_color_falls_until_there_is_new_evidence() {
 }
 
 #[test]
+fn an_unusual_night_is_held_until_two_people_approve() {
+    let purchases = |of_night: &dyn Fn(u32) -> u32| {
+        let mut text = String::from("person_id,purchased_at\n");
+        for night in 1..=6 {
+            (0..of_night(night))
+                .for_each(|n| text.push_str(&format!("p{night}-{n},2022-03-0{night} 09:00\n")));
+        }
+        text
+    };
+    let residences: String = (0..40).map(|n| format!("p5-{n},R{}\n", n / 20)).collect();
+    let tables = [
+        ("purchases", &purchases(&|night| if night == 5 { 31 } else { 3 }) as &str),
+        ("residences", &format!("person_id,region_id\n{residences}")),
+    ];
+    let folder = world("orange-six", &tables);
+    let config = std::fs::read_to_string(folder.join("ringtrace.toml")).unwrap();
+    folder.write("ringtrace.toml", format!("{config}[hold]\nleast = 5\n"));
+    for night_before in ["2022-03-02", "2022-03-03", "2022-03-04"] {
+        night(&folder, night_before).done();
+    }
+    let held = "runs/held/2022-03-05";
+    let parts = ["31 persons", "the median of the last 3 nights is 3", held, "approvals/2022-03-05.toml"];
+    night(&folder, "2022-03-05").refused(3, "held", &parts);
+    assert!(!folder.join("runs/2022-03-05").exists() && folder.join(held).join("changes.csv").exists());
+    // The night after does not take the held one for published.
+    night(&folder, "2022-03-05").refused(3, "held", &parts);
+    let help = night(&folder, "2022-03-05").stderr;
+    let digest = help.split("changes = \"").nth(1).unwrap().split('"').next().unwrap();
+    for (changes, by, part) in [
+        (digest, "[\"A\"]", "two different people"),
+        (digest, "[\"A\", \" A \"]", "two different people"),
+        ("0", "[\"A\", \"B\"]", "tonight's changes are"),
+        (digest, "\"A and B\"", "2022-03-05.toml"),
+    ] {
+        folder.write("approvals/2022-03-05.toml", format!("changes = \"{changes}\"\napproved_by = {by}\n"));
+        night(&folder, "2022-03-05").refused(2, "usage", &[part, "still held"]);
+    }
+    folder.write(
+        "approvals/2022-03-05.toml",
+        format!("changes = \"{digest}\"\napproved_by = [\"B\", \"A\"]\n"),
+    );
+    night(&folder, "2022-03-05").done();
+    assert!(!folder.join(held).exists());
+    let record = std::fs::read_to_string(folder.join("runs/2022-03-05/run.json")).unwrap();
+    assert!(record.contains("held and approved by A, B: 31 persons"), "{record}");
+    night(&folder, "2022-03-06").done();
+
+    let folder = world("orange-six", &tables);
+    folder.write("ringtrace.toml", format!("{config}[hold]\nleast = 5\nregion_percent = 60\n"));
+    night(&folder, "2022-03-05").refused(3, "held", &["20 of 20 residents of region R0", "60 percent"]);
+    folder.write("ringtrace.toml", format!("{config}[hold]\nregion_percent = 60\n"));
+    night(&folder, "2022-03-05").done();
+}
+
+#[test]
 fn a_pack_is_verified_and_a_mistake_in_it_has_a_line() {
     let folder = world("mine.toml", &[]);
     let found = folder.json("verify --scheme hangzhou-release", 0);

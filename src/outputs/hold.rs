@@ -1,0 +1,141 @@
+//! A night that would turn far more people to a worse color than usual is held until two people have approved it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use arrow::array::RecordBatch;
+use jiff::civil::Date;
+use serde::Deserialize;
+
+use crate::colors::Scheme;
+use crate::config::HoldConfig;
+use crate::error::{Error, Result};
+use crate::outputs::csv::plain;
+use crate::outputs::record::Counts;
+use crate::store::format::{Layout, properties, to_bytes};
+
+/// Nights before which nothing is usual.
+const NIGHTS_MIN: usize = 3;
+
+/// What an approval file says.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Approval {
+    /// The digest of the changes that are approved.
+    changes: String,
+    /// Who approves.
+    approved_by: Vec<String>,
+}
+
+/// A digest of a table of changes: an approval holds for these and no others.
+pub fn digest(changes: &RecordBatch) -> Result<String> {
+    let bytes = to_bytes(changes, properties(Layout::WHOLE).build())?;
+    Ok(blake3::hash(&bytes).to_hex()[..32].to_string())
+}
+
+/// How many persons turned to a worse color in an earlier night.
+pub fn turned_worse(counts: &Counts, scheme: &Scheme) -> u64 {
+    let worse = |change: &str| {
+        change.split_once(" -> ").is_some_and(|(before, after)| is_worse(scheme, before, after))
+    };
+    counts.changes.iter().filter(|(change, _)| worse(change)).map(|(_, count)| count).sum()
+}
+
+fn is_worse(scheme: &Scheme, before: &str, after: &str) -> bool {
+    let rank = |color: &str| scheme.severity.iter().position(|known| known == color);
+    rank(after).zip(rank(before)).is_some_and(|(after, before)| after < before)
+}
+
+/// Why a night is out of the ordinary, if it is: against the median of `recent` nights, latest first, and against how
+/// many `residents` a region has.
+pub fn unusual(
+    config: &HoldConfig,
+    changes: &RecordBatch,
+    recent: &[u64],
+    residents: &BTreeMap<String, u64>,
+    scheme: &Scheme,
+) -> Option<String> {
+    let cell = |name: &str, row: usize| {
+        plain(changes.column_by_name(name).expect("a column of changes"), row).unwrap_or_default()
+    };
+    let mut by_region: BTreeMap<String, u64> = BTreeMap::new();
+    for row in 0..changes.num_rows() {
+        if is_worse(scheme, &cell("color_before", row), &cell("color_after", row)) {
+            *by_region.entry(cell("region_id", row)).or_default() += 1;
+        }
+    }
+    let worse: u64 = by_region.values().sum();
+    if worse < config.least {
+        return None;
+    }
+    let mut sorted: Vec<u64> = recent.iter().take(config.nights).copied().collect();
+    sorted.sort_unstable();
+    if sorted.len() >= NIGHTS_MIN {
+        // Of an even number the larger of the two in the middle, so that there is no fraction.
+        let median = sorted[sorted.len() / 2];
+        if worse > median.saturating_mul(config.multiple) {
+            return Some(format!(
+                "{worse} persons would turn to a worse color; the median of the last {} nights is {median}, and more \
+                 than {} times as many are held",
+                sorted.len(),
+                config.multiple
+            ));
+        }
+    }
+    let percent = config.region_percent?;
+    let over = |(region, worse): &(&String, &u64)| {
+        let residents = residents.get(*region).copied().unwrap_or(0);
+        residents > 0 && u128::from(**worse) * 100 > u128::from(residents) * u128::from(percent)
+    };
+    by_region.iter().find(over).map(|(region, worse)| {
+        let all = residents[region];
+        format!("{worse} of {all} residents of region {region} would turn to a worse color; more than {percent} percent are held")
+    })
+}
+
+/// Who approved these changes.
+///
+/// # Errors
+/// `held` if nobody has; `usage` for an approval that does not read, is of other changes, or names fewer than two people.
+pub fn approval(
+    config: &HoldConfig,
+    date: Date,
+    digest: &str,
+    why: &str,
+    place: &Path,
+) -> Result<Vec<String>> {
+    let path = config.approvals.join(format!("{date}.toml"));
+    if !path.exists() {
+        return Err(Error::Held {
+            what: format!("the night of {date} is held: {why}"),
+            help: format!(
+                "look at {}; to publish it write {}:\n    changes = \"{digest}\"\n    approved_by = [\"…\", \"…\"]\n  with two names, and run the same command again",
+                place.display(),
+                path.display()
+            ),
+        });
+    }
+    let text = std::fs::read_to_string(&path).map_err(Error::storage(&path, "reading the approval"))?;
+    let wrong = |what: String| {
+        Error::usage(format!("{}: {what}", path.display()), "the night is still held; mend the approval")
+    };
+    let approval: Approval = toml::from_str(&text).map_err(|e| wrong(e.message().replace('\n', " ")))?;
+    if approval.changes != digest {
+        return Err(wrong(format!(
+            "approves {:?}, but tonight's changes are \"{digest}\"",
+            approval.changes
+        )));
+    }
+    let mut names: Vec<String> = approval
+        .approved_by
+        .iter()
+        .map(|name| name.trim().to_string())
+        .filter(|name| !name.is_empty())
+        .collect();
+    names.sort();
+    names.dedup();
+    if names.len() < 2 {
+        return Err(wrong("approved_by needs two different people".into()));
+    }
+    Ok(names)
+}
