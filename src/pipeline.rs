@@ -20,6 +20,7 @@ use crate::outputs::record::{
 use crate::outputs::register::{self, Published, Register};
 use crate::outputs::run::{NightTables, Runs, publish, register_of};
 use crate::outputs::stream::TraceFiles;
+use crate::outputs::summary::Outlook;
 use crate::outputs::tables::{self, ContactColumns, Names, RowIds};
 use crate::outputs::{calendar, hold};
 use crate::records;
@@ -155,6 +156,44 @@ pub fn night(config: &Config, base: &Path, date: Date, progress: &dyn Progress) 
     progress.end("published");
     let read: Vec<FileBalance> = ingested.files.iter().chain(&facts.files).cloned().collect();
     Ok(Night { record: Run::open(&folder)?.record, folder, scheme, known: false, read: Balance::of(&read)? })
+}
+
+/// What every scheme that is shipped makes of a night whose visits are in the store. Publishes nothing.
+///
+/// # Errors
+/// Those of reading the store and the small tables.
+pub fn side_by_side(config: &Config, date: Date) -> Result<Vec<Outlook>> {
+    let store = DiskStore::open_existing(&config.store)?;
+    let mut outlooks = Vec::new();
+    let mut found: Option<(Facts, Traced)> = None;
+    for (name, _) in colors::scheme::EMBEDDED {
+        let mut scheme = Scheme::load(name, Path::new(""))?;
+        if let Some(zone) = &config.time_zone {
+            scheme.time_zone = zone.clone();
+        }
+        if found.is_none() {
+            let end = time::end_of_day(date, &scheme.time_zone)?;
+            let visits = UpTo::new(&store, end)?;
+            let mut facts = Facts::read(config, &visits, Some(end))?;
+            let mut traced = Traced::default();
+            rings::expand(
+                &visits,
+                &facts.seeds(&config.contacts),
+                plan(config, &visits, false),
+                &mut traced,
+            )?;
+            facts.refuse_orders(&traced, scheme.fever);
+            found = Some((facts, traced));
+        }
+        let (facts, traced) = found.as_ref().expect("found with the first scheme");
+        let mut persons = BTreeMap::new();
+        for colored in colors::assign(&facts.all(traced), &scheme, date) {
+            let reason = &colored.reasons[0];
+            *persons.entry((reason.rank, scheme.rules[reason.rule].id.clone())).or_default() += 1;
+        }
+        outlooks.push(Outlook { scheme, persons });
+    }
+    Ok(outlooks)
 }
 
 /// Lets an ordinary night pass, and one that two people have approved, which the record then names. Any other is written

@@ -293,6 +293,8 @@ fn demo(out: &Path, common: &Common, screen: &Screen) -> Result<Outcome> {
     let night = pipeline::night(&config, out, date, screen)?;
     print_night(&night, common)?;
     if !common.json {
+        let side_by_side = pipeline::side_by_side(&config, date)?;
+        say(common, || summary::side_by_side(&side_by_side), || json!(null))?;
         let next = next_commands(&night.folder)?;
         say(common, || next, || json!(null))?;
     }

@@ -1,9 +1,39 @@
 //! A night in words, for the screen.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::colors::Scheme;
 use crate::outputs::record::RunRecord;
+
+/// How many persons a scheme gives a color, by the rule that decides.
+pub struct Outlook {
+    /// The scheme.
+    pub scheme: Scheme,
+    /// Persons by color, worst first, and rule.
+    pub persons: BTreeMap<(usize, String), u64>,
+}
+
+/// What different schemes make of the same night, in words: persons by color, and under it by the rule that decides.
+pub fn side_by_side(outlooks: &[Outlook]) -> String {
+    let mut lines = vec![
+        "\nThe same night under every code system: they differ in whom they mean and for how long.".into(),
+    ];
+    for Outlook { scheme, persons } in outlooks {
+        let colors = scheme.severity.iter().enumerate().filter_map(|(rank, color)| {
+            let of_color = || persons.iter().filter(move |((of, _), _)| *of == rank);
+            let all: u64 = of_color().map(|(_, count)| count).sum();
+            let rules: Vec<String> =
+                of_color().map(|((_, rule), count)| format!("{rule} {}", n(*count))).collect();
+            (all > 0).then(|| format!("{} {color} ({})", n(all), rules.join(", ")))
+        });
+        let colors: Vec<String> = colors.collect();
+        let told =
+            if colors.is_empty() { format!("everyone is {}", scheme.healthy()) } else { colors.join("; ") };
+        lines.push(format!("  {:<18}{told}", scheme.id));
+    }
+    lines.join("\n")
+}
 
 /// The night in words, for a person who reads it in the morning.
 pub fn text(record: &RunRecord, scheme: &Scheme, folder: &Path) -> String {
@@ -81,6 +111,9 @@ pub fn text(record: &RunRecord, scheme: &Scheme, folder: &Path) -> String {
     for (file, what) in [
         ("changes.csv", "whose color changes, with reason and end (also .parquet)"),
         ("lists/", "the register by color and region, one CSV an office"),
+        ("calendar.csv", "who changes in the next 14 days, if nothing else becomes known"),
+        ("overdue.csv", "whose term is over while a test, check-in or confirmation is missing"),
+        ("appeals.csv", "appeals that wait for a decision, with their age"),
         ("colors.parquet", "the whole register"),
         ("evidence.parquet", "what every reason rests on"),
         ("contacts.parquet", "everyone traced, by ring"),
