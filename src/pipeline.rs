@@ -98,6 +98,7 @@ pub fn night(config: &Config, base: &Path, date: Date, progress: &dyn Progress) 
 
     progress.begin("colors");
     facts.refuse_orders(&traced, scheme.fever);
+    facts.note_unknown_rules(&scheme);
     let all = facts.all(&traced);
     let colored = colors::assign(&all, &scheme, date);
     let register = Register::new(colored, &facts, visits.venues())?;

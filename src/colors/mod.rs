@@ -33,13 +33,15 @@ pub struct Colored<'a> {
     pub person: u32,
     /// Never empty; the first is the one that counts.
     pub reasons: Vec<Reason<'a>>,
+    /// Reasons that the scheme does not show beside those, worst first.
+    pub ruled_out: Vec<Reason<'a>>,
 }
 
 impl Colored<'_> {
     /// First day on which the person can be healthy, if everything still missing is done as early as it can be; `None` if
     /// that takes a fact that no date can be given for.
     pub fn earliest_free(&self) -> Option<Date> {
-        let earliest = self.reasons.iter().map(|reason| reason.effect.earliest);
+        let earliest = self.reasons.iter().chain(&self.ruled_out).map(|reason| reason.effect.earliest);
         earliest.collect::<Option<Vec<Date>>>()?.into_iter().max()
     }
 }
@@ -55,14 +57,15 @@ pub fn assign<'a>(facts: &[(u32, Fact<'a>)], scheme: &Scheme, date: Date) -> Vec
     let color = |own: &&[(u32, Fact<'a>)]| {
         let person = own[0].0;
         let own: Vec<Fact<'a>> = own.iter().map(|(_, fact)| *fact).collect();
-        let reasons = reasons(&own, scheme, date);
-        (!reasons.is_empty()).then_some(Colored { person, reasons })
+        let (reasons, ruled_out) = reasons(&own, scheme, date);
+        (!reasons.is_empty()).then_some(Colored { person, reasons, ruled_out })
     };
     persons.par_iter().filter_map(color).collect()
 }
 
-/// The reasons of a person with these facts on a date, in the order of [`assign`]; none for a healthy one.
-pub fn reasons<'a>(own: &[Fact<'a>], scheme: &Scheme, date: Date) -> Vec<Reason<'a>> {
+/// The reasons of a person with these facts on a date, in the order of [`assign`], none for a healthy one; and those that
+/// the scheme does not show beside them.
+pub fn reasons<'a>(own: &[Fact<'a>], scheme: &Scheme, date: Date) -> (Vec<Reason<'a>>, Vec<Reason<'a>>) {
     let mut reasons: Vec<Reason<'a>> = Vec::new();
     for fact in own {
         for (at, rule) in scheme.rules.iter().enumerate() {
@@ -82,7 +85,6 @@ pub fn reasons<'a>(own: &[Fact<'a>], scheme: &Scheme, date: Date) -> Vec<Reason<
         .filter(|(color, _)| reasons.iter().any(|reason| reason.rank == scheme.rank(color)))
         .flat_map(|(_, others)| others.iter().map(|other| scheme.rank(other)))
         .collect();
-    reasons.retain(|reason| !ruled_out.contains(&reason.rank));
     // Nothing but the reasons themselves decides their order, so that facts may come in any.
     reasons.sort_by(|a, b| {
         let order = |r: &Reason<'_>| {
@@ -91,11 +93,11 @@ pub fn reasons<'a>(own: &[Fact<'a>], scheme: &Scheme, date: Date) -> Vec<Reason<
         };
         order(a).cmp(&order(b)).then_with(|| a.fact.order().cmp(&b.fact.order()))
     });
-    reasons
+    reasons.into_iter().partition(|reason| !ruled_out.contains(&reason.rank))
 }
 
 /// Whether an appeal was decided so that the fact does not count under the rule: by the last decision on it, and for what
-/// the rule counts from no later than that. What comes after is new evidence.
+/// the rule counts from no later than that and was known by then. What comes after is new evidence.
 fn overturned(rule: &Rule, fact: &Fact<'_>, own: &[Fact<'_>]) -> bool {
     let decided = own.iter().filter(|appeal| {
         appeal.kind() == FactKind::Appeal
@@ -106,7 +108,7 @@ fn overturned(rule: &Rule, fact: &Fact<'_>, own: &[Fact<'_>]) -> bool {
         (a.time(Instant::DecidedAt), a.cell("decision"))
             .cmp(&(b.time(Instant::DecidedAt), b.cell("decision")))
     });
-    let anchor = rule.anchor.iter().find_map(|time| fact.time(*time));
+    let anchor = rule.anchor.iter().find_map(|time| fact.time(*time)).max(fact.known_at());
     last.is_some_and(|last| {
         last.cell("decision") == Some(Cell::Word("overturned")) && anchor <= last.time(Instant::DecidedAt)
     })

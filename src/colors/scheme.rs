@@ -133,7 +133,9 @@ impl Value {
             (Value::Number(number), Holds::Number) => Some(Cell::Number(*number)),
             (Value::Number(degrees), Holds::Celsius) => Some(Cell::Number(degrees.checked_mul(100)?)),
             // Read once from the pack, to the nearest hundredth: no float decides about a person.
-            (Value::Decimal(degrees), Holds::Celsius) => Some(Cell::Number((degrees * 100.0).round() as i64)),
+            (Value::Decimal(degrees), Holds::Celsius) if degrees.is_finite() => {
+                Some(Cell::Number((degrees * 100.0).round() as i64))
+            }
             _ => None,
         }
     }
@@ -348,6 +350,15 @@ impl Scheme {
             .find(|c| !pack.severity.contains(c))
         {
             return Err(wrong(format!("not_also: color {color:?} is not in severity")));
+        }
+        let rank = |color: &String| pack.severity.iter().position(|known| known == color);
+        for (color, others) in &pack.not_also {
+            if let Some(other) = others.iter().find(|other| rank(other) <= rank(color)) {
+                return Err(wrong(format!("not_also: {other:?} is not milder than {color:?}")));
+            }
+        }
+        if !pack.fever_celsius.is_finite() {
+            return Err(wrong("fever_celsius is no temperature".into()));
         }
         for rule in &pack.rule {
             let line = line_of(rule.span().start);

@@ -48,6 +48,9 @@ pub struct VectorFact {
     pub cells: BTreeMap<String, Value>,
 }
 
+/// A fact is repeated on no more days.
+const DAILY_MAX: u32 = 1_000;
+
 fn once() -> u32 {
     1
 }
@@ -139,6 +142,9 @@ impl Made {
 fn check_one(scheme: &Scheme, rule: &Rule, vector: &Vector) -> std::result::Result<(), String> {
     let mut made = Vec::new();
     for fact in &vector.facts {
+        if fact.daily > DAILY_MAX {
+            return Err(format!("daily = {} is more than {DAILY_MAX}", fact.daily));
+        }
         for day in 0..fact.daily {
             made.push(make(fact, day * 86_400, scheme)?);
         }
@@ -225,7 +231,7 @@ fn make(fact: &VectorFact, later: Second, scheme: &Scheme) -> std::result::Resul
         kind => {
             let at = times.get(&kind.times()[0]).copied().ok_or(format!("a {} needs a time", kind.word()))?;
             let until = times.get(&Instant::Until).copied();
-            Ok(Made::Told(Told { kind, at, until, cells, file: "facts.csv".into(), row: 1 }))
+            Ok(Made::Told(Told { kind, at, until, known_at: at, cells, file: "facts.csv".into(), row: 1 }))
         }
     }
 }

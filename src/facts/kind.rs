@@ -226,6 +226,8 @@ pub struct Told {
     pub at: Second,
     /// When it ends.
     pub until: Option<Second>,
+    /// When it became known.
+    pub known_at: Second,
     /// The cells of its columns, in the order of [`FactKind::columns`].
     pub cells: Vec<Option<ToldCell>>,
     /// File it stands in.
@@ -281,6 +283,15 @@ impl Fact<'_> {
                     ToldCell::Number(number) => Cell::Number(*number),
                 })
             }
+        }
+    }
+
+    /// When it became known, as far as that is told.
+    pub fn known_at(&self) -> Option<Second> {
+        match self {
+            Fact::Case(case) => case.case.reported_at,
+            Fact::Contact(..) => None,
+            Fact::Told(told) => Some(told.known_at),
         }
     }
 

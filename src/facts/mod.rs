@@ -3,7 +3,7 @@
 pub mod kind;
 mod told;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rayon::prelude::*;
 
@@ -32,8 +32,8 @@ pub struct Facts {
     pub places: Vec<Place>,
     /// What the tables of facts say of persons.
     pub told: Vec<(u32, Told)>,
-    /// Community by person key, where a residence names one.
-    communities: BTreeMap<u32, String>,
+    /// Person keys with the communities that residences name.
+    communities: BTreeSet<(u32, String)>,
     /// Region by person key, where a residence is given.
     pub residences: HashMap<u32, String>,
     /// Where every row of those tables went.
@@ -97,7 +97,7 @@ impl Facts {
             window_ids: IdTable::new(crate::ids::IdType::Text),
             places: Vec::new(),
             told: Vec::new(),
-            communities: BTreeMap::new(),
+            communities: BTreeSet::new(),
             residences: HashMap::new(),
             files: Vec::new(),
             rejects: Vec::new(),
@@ -155,6 +155,7 @@ impl Facts {
         });
         let rows: Vec<CaseFact> = rows.into_iter().map(|(fact, _)| fact).collect();
         self.cases = cases::standing(&rows, |fact| &fact.case, as_of);
+        self.carry_recovery();
         // In the order of ids; keys depend on what was delivered when.
         let keys: Vec<u32> = self.cases.iter().map(|c| c.case.person).collect();
         let ids = self.persons.ids(&keys)?;
@@ -175,6 +176,23 @@ impl Facts {
         }
         self.close(files);
         Ok(())
+    }
+
+    /// A recovery told by a later row of a person is that of the earlier ones too: an update may come as a new row.
+    fn carry_recovery(&mut self) {
+        let mut told: BTreeMap<u32, Vec<(Option<Second>, Second)>> = BTreeMap::new();
+        for CaseFact { case, .. } in &self.cases {
+            let recovered = case.recovered_at.map(|at| (case.reported_at, at));
+            told.entry(case.person).or_default().extend(recovered);
+        }
+        for CaseFact { case, .. } in &mut self.cases {
+            let begun = case.sampled_at.or(case.onset_at).or(case.reported_at).or(case.infectious_from);
+            let later = told[&case.person].iter().filter(|(known, at)| {
+                known.is_none_or(|known| case.reported_at.is_none_or(|own| own <= known))
+                    && begun <= Some(*at)
+            });
+            case.recovered_at = case.recovered_at.or(later.map(|(_, at)| *at).min());
+        }
     }
 
     fn read_windows(&mut self, config: &Config, visits: &dyn VisitSource) -> Result<()> {
@@ -227,23 +245,28 @@ impl Facts {
         if !config.table("communities").paths.is_empty() {
             self.persons.absorb(&files.iter().map(|f| &f.ids[0]).collect::<Vec<_>>())?;
         }
-        for file in &mut files {
+        let mut rows = Vec::new();
+        for (number, file) in files.iter_mut().enumerate() {
             for row in std::mem::take(&mut file.rows) {
-                let Some(person) = self.persons.key(file.ids[0].ids().get(row.person as usize))? else {
-                    continue;
-                };
-                let community = self.communities.get(&person);
-                match self.residences.get(&person) {
-                    Some(known) if *known == row.region_id && community == row.community_id.as_ref() => {
-                        merge(file)
-                    }
-                    Some(_) => reject(file, row.row, "person_id", Reason::Contradicts),
-                    None => {
-                        self.residences.insert(person, row.region_id);
-                        self.communities.extend(row.community_id.map(|community| (person, community)));
-                    }
+                if let Some(person) = self.persons.key(file.ids[0].ids().get(row.person as usize))? {
+                    let name = file.balance.file.clone();
+                    rows.push((person, row.region_id, row.community_id, name, row.row, number));
                 }
             }
+        }
+        // Of contradicting rows the smallest region stands, whatever order they come in.
+        rows.sort();
+        for (person, region, community, _, row, number) in rows {
+            let known = self.residences.get(&person).is_some_and(|known| *known == region);
+            if !known && self.residences.contains_key(&person) {
+                reject(&mut files[number], row, "person_id", Reason::Contradicts);
+                continue;
+            }
+            let told = community.is_some_and(|community| self.communities.insert((person, community)));
+            if known && !told {
+                merge(&mut files[number]);
+            }
+            self.residences.insert(person, region);
         }
         self.close(files);
         Ok(())

@@ -2,17 +2,18 @@
 //! that has a level.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use rayon::prelude::*;
 
 use super::kind::{Cell, FactKind, REACHES, Told, ToldCell};
-use super::{Fact, Facts, merge, reject};
+use super::{CaseFact, Fact, Facts, merge, reject};
+use crate::colors::Scheme;
 use crate::config::Config;
 use crate::error::Result;
 use crate::ids::IdTable;
 use crate::records::rejects::Reason;
-use crate::records::told::{self, FactTable, PlaceRow, StayRow, ToldRow};
+use crate::records::told::{self, FactTable, ORDER_DAYS, PlaceRow, StayRow, ToldRow};
 use crate::records::{self};
 use crate::rings::Traced;
 use crate::store::VisitSource;
@@ -111,9 +112,9 @@ impl Facts {
         let mut files = told::read_places(name, &records::stamp(name, table)?, table)?;
         let mut rows: Vec<(PlaceRow, usize)> = Vec::new();
         for (number, file) in files.iter_mut().enumerate() {
-            let known = std::mem::take(&mut file.rows)
-                .into_iter()
-                .filter(|row| row.known_at < as_of.unwrap_or(FOREVER));
+            let end = as_of.unwrap_or(FOREVER);
+            let known =
+                std::mem::take(&mut file.rows).into_iter().filter(|row| row.known_at < end && row.from < end);
             rows.extend(known.map(|row| (row, number)));
         }
         let place = |row: &PlaceRow| (row.place.clone(), row.word, row.from);
@@ -125,11 +126,22 @@ impl Facts {
             let same = place(&next.0) == place(&kept.0);
             if same {
                 merge(&mut files[next.1]);
+                kept.0.county = kept.0.county.take().or(next.0.county.take());
             }
             same
         });
         self.close(files);
-        Ok(rows.into_iter().map(|(row, _)| row).collect())
+        let mut rows: Vec<PlaceRow> = rows.into_iter().map(|(row, _)| row).collect();
+        // A place has one word at a time: what has no end of its own ends when the next begins.
+        rows.sort_by(|a, b| (&a.place, a.from, a).cmp(&(&b.place, b.from, b)));
+        for at in 1..rows.len() {
+            let (before, after) = rows.split_at_mut(at);
+            let (last, next) = (&mut before[at - 1], &after[0]);
+            if last.place == next.place && last.from < next.from && last.until.is_none() {
+                last.until = Some(next.from);
+            }
+        }
+        Ok(rows)
     }
 
     fn read_trips(&mut self, config: &Config, as_of: Option<Second>) -> Result<Vec<StayRow>> {
@@ -139,18 +151,22 @@ impl Facts {
         let mut stays: Vec<(StayRow, usize)> = Vec::new();
         for (number, (file, keys)) in files.iter_mut().zip(keys).enumerate() {
             for (row, stay) in std::mem::take(&mut file.rows) {
-                if stay.known_at >= as_of.unwrap_or(FOREVER) {
+                let end = as_of.unwrap_or(FOREVER);
+                if stay.known_at >= end || stay.from >= end {
                     continue;
                 }
+                // What lasts beyond the night has lasted until the night.
+                let stay = StayRow { until: stay.until.min(end - 1).max(stay.from), ..stay };
                 match keys[stay.person as usize] {
                     Some(person) => stays.push((StayRow { person, ..stay }, number)),
                     None => reject(file, row, "person_id", Reason::ForeignId),
                 }
             }
         }
-        stays.sort();
+        let trip = |stay: &StayRow| (stay.person, stay.region.clone(), stay.from);
+        stays.sort_by_cached_key(|(stay, number)| (trip(stay), Reverse(stay.known_at), stay.until, *number));
         stays.dedup_by(|next, kept| {
-            let same = next.0 == kept.0;
+            let same = trip(&next.0) == trip(&kept.0);
             if same {
                 merge(&mut files[next.1]);
             }
@@ -169,22 +185,55 @@ impl Facts {
                 let cells = vec![Some(ToldCell::Word(row.word)), Some(ToldCell::Text(row.place.clone()))];
                 let (file, number) = (row.file.clone(), row.row);
                 let kind = FactKind::Residence;
-                let told = Told { kind, at: row.from, until: row.until, cells, file, row: number };
+                let told = Told {
+                    kind,
+                    at: row.from,
+                    until: row.until,
+                    known_at: row.known_at,
+                    cells,
+                    file,
+                    row: number,
+                };
                 self.told.push((*person, told));
             }
         }
     }
 
-    /// Takes back the orders about persons of whom no health fact is known: they go to rejects.
+    /// Notes appeals and confirmations that name no rule of the scheme: they do nothing.
+    pub fn note_unknown_rules(&mut self, scheme: &Scheme) {
+        let unknown = self.told.iter().filter(|(_, told)| {
+            matches!(told.kind, FactKind::Appeal | FactKind::Confirmation)
+                && matches!(Fact::Told(told).cell("rule_id"), Some(Cell::Word(id)) if scheme.rule(id).is_none())
+        });
+        let unknown = unknown.count();
+        if unknown > 0 {
+            self.notes.push(format!(
+                "{unknown} appeals or confirmations name a rule that {} does not have",
+                scheme.id
+            ));
+        }
+    }
+
+    /// Takes back the orders about persons of whom no health fact of the 14 days before is known: they go to rejects.
     pub fn refuse_orders(&mut self, traced: &Traced, fever: i64) {
-        let told =
-            self.told.iter().filter(|(_, told)| is_health_fact(told, fever)).map(|(person, _)| *person);
-        let cases = self.cases.iter().map(|case| case.case.person);
-        let known: BTreeSet<u32> =
-            told.chain(cases).chain(traced.contacts.iter().map(|contact| contact.person)).collect();
-        let (kept, refused): (Vec<_>, Vec<_>) = std::mem::take(&mut self.told)
-            .into_iter()
-            .partition(|(person, told)| told.kind != FactKind::Order || known.contains(person));
+        let mut last: HashMap<u32, Second> = HashMap::new();
+        let mut know = |person: u32, at: Second| {
+            let known = last.entry(person).or_default();
+            *known = at.max(*known);
+        };
+        for (person, told) in self.told.iter().filter(|(_, told)| is_health_fact(told, fever)) {
+            let lasts = matches!(told.kind, FactKind::Isolation | FactKind::Residence);
+            know(*person, told.until.unwrap_or(if lasts { FOREVER } else { told.at }));
+        }
+        for CaseFact { case, .. } in &self.cases {
+            know(case.person, case.recovered_at.unwrap_or(FOREVER));
+        }
+        traced.contacts.iter().for_each(|contact| know(contact.person, contact.exposed.last_exposed_at));
+        let (kept, refused): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.told).into_iter().partition(|(person, told)| {
+                let recent = told.at.saturating_sub(ORDER_DAYS * 86_400);
+                told.kind != FactKind::Order || last.get(person).is_some_and(|at| *at >= recent)
+            });
         self.told = kept;
         for (_, order) in &refused {
             let of_file =
@@ -218,7 +267,7 @@ fn is_health_fact(told: &Told, fever: i64) -> bool {
         FactKind::Test => is("result", &["positive"]),
         FactKind::Temperature => warm(),
         FactKind::Checkin => is("status", &["unwell"]) || warm(),
-        FactKind::RegionStay => is("level", &["medium", "high", "reported"]),
+        FactKind::RegionStay => is("level", &["medium", "high", "reported"]) && is("reach", &["region"]),
         FactKind::Residence => is("status", &["closed", "sealed"]),
         FactKind::Appeal
         | FactKind::Push
@@ -269,8 +318,9 @@ impl Regions {
         from: Second,
         until: Second,
     ) {
-        if self.rows[row].until.is_none_or(|end| end > from) {
-            let stay = (until, Reverse(from));
+        let level_until = self.rows[row].until.unwrap_or(FOREVER);
+        if level_until > from {
+            let stay = (until.min(level_until), Reverse(from));
             let kept = stays.entry((person, row, reach)).or_insert(stay);
             *kept = stay.max(*kept);
         }
@@ -317,7 +367,10 @@ impl Regions {
                 return Ok(stays);
             }
             let times = visits.times(*day, rows)?;
-            for (row, venue) in keys.venue.iter().enumerate().filter(|(_, venue)| meant(venue)) {
+            let begun = |row: &usize| as_of.is_none_or(|end| times.arrived[*row] < end);
+            for (row, venue) in
+                keys.venue.iter().enumerate().filter(|(row, venue)| meant(venue) && begun(row))
+            {
                 // A stay inferred past the night has lasted until the night.
                 let until = as_of.map_or(times.left[row], |end| times.left[row].min(end - 1));
                 for near in &lists[of_venue[*venue as usize] as usize] {
@@ -346,7 +399,10 @@ impl Regions {
             ];
             let (file, number) = (row.file.clone(), row.row);
             let kind = FactKind::RegionStay;
-            (person, Told { kind, at: from, until: Some(until), cells, file, row: number })
+            (
+                person,
+                Told { kind, at: from, until: Some(until), known_at: row.known_at, cells, file, row: number },
+            )
         })
     }
 }

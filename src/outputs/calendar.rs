@@ -42,7 +42,7 @@ pub fn calendar(
         let mut changes = Vec::new();
         for ahead in 1..=DAYS_AHEAD {
             let day = date.saturating_add(jiff::Span::new().days(ahead));
-            let next = decides(&colors::reasons(&own, scheme, day));
+            let next = decides(&colors::reasons(&own, scheme, day).0);
             if next.map(|(rank, _)| rank) != now.map(|(rank, _)| rank) {
                 changes.push((day, row, now, next));
             }

@@ -43,7 +43,11 @@ pub fn turned_worse(counts: &Counts, scheme: &Scheme) -> u64 {
 
 fn is_worse(scheme: &Scheme, before: &str, after: &str) -> bool {
     let rank = |color: &str| scheme.severity.iter().position(|known| known == color);
-    rank(after).zip(rank(before)).is_some_and(|(after, before)| after < before)
+    match (rank(before), rank(after)) {
+        (Some(before), Some(after)) => after < before,
+        // Of another scheme: whoever is not healthy counts.
+        _ => after != scheme.healthy(),
+    }
 }
 
 /// Why a night is out of the ordinary, if it is: against the median of `recent` nights, latest first, and against how

@@ -135,7 +135,11 @@ fn rule_ids(row: &Colored<'_>, scheme: &Scheme) -> String {
 }
 
 fn color_without<'s>(row: &Colored<'_>, scheme: &'s Scheme) -> &'s str {
-    row.reasons.get(1).map_or(scheme.healthy(), |next| &scheme.severity[next.rank])
+    let shown = row.reasons.get(1);
+    // What the first color ruled out is there again without it.
+    let again = row.ruled_out.first().filter(|_| shown.is_none_or(|next| next.rank != row.reasons[0].rank));
+    let next = shown.into_iter().chain(again).map(|reason| reason.rank).min();
+    next.map_or(scheme.healthy(), |rank| &scheme.severity[rank])
 }
 
 /// Civil dates as a column.

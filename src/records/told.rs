@@ -125,7 +125,7 @@ pub static TABLES: [FactTable; 11] = [
 ];
 
 /// Days an order may hold, at most.
-const ORDER_DAYS: u32 = 14;
+pub const ORDER_DAYS: u32 = 14;
 
 /// A row of a table of facts.
 #[derive(Clone, Debug)]
@@ -156,11 +156,13 @@ pub fn read(
     let mut read = read_files(files, &of.schema, config, |rows: &mut Numbered<ToldRow>, batch, row| {
         let at = time(batch, 1, row);
         let until = until_at.and_then(|column| optional_time(batch, column, row));
-        if let Some(reason) = until.and_then(|until| span_fault(at, until)) {
-            return Some(("until", reason));
+        // What is taken back at once has no length, but has been taken back.
+        if until.is_some_and(|until| until < at) {
+            return Some(("until", Reason::EndsBeforeStart));
         }
         if let Some((author, approver)) = people {
-            if optional_text(batch, author, row) == optional_text(batch, approver, row) {
+            let name = |column| optional_text(batch, column, row).map(|name| name.trim().to_lowercase());
+            if name(author) == name(approver) {
                 return Some(("approver", Reason::NotApproved));
             }
             if until.is_none_or(|until| until - at > ORDER_DAYS * 86_400) {
@@ -172,11 +174,12 @@ pub fn read(
             kind: of.kind,
             at,
             until,
+            known_at: known_at.and_then(|column| optional_time(batch, column, row)).unwrap_or(at),
             cells: cells.iter().map(cell).collect(),
             file: String::new(),
             row: batch.first_row + row as u64,
         };
-        let known_at = known_at.and_then(|column| optional_time(batch, column, row)).unwrap_or(at);
+        let known_at = told.known_at;
         rows.push((told.row, ToldRow { person: key(batch, 0, row), told, known_at }));
         None
     })?;

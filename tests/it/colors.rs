@@ -296,10 +296,13 @@ impl Reference {
                     .filter(|(_, decision)| **decision != Cell::Word("open".into()))
                     .collect();
                 decided.sort_by_key(|(at, decision)| (*at, format!("{decision:?}")));
-                if decided
-                    .last()
-                    .is_some_and(|(by, decision)| **decision == Cell::Word("overturned".into()) && at <= *by)
-                {
+                let known = match fact.kind {
+                    FactKind::Case => fact.times.get("reported_at").copied().unwrap_or(at).max(at),
+                    _ => at,
+                };
+                if decided.last().is_some_and(|(by, decision)| {
+                    **decision == Cell::Word("overturned".into()) && known <= *by
+                }) {
                     continue;
                 }
                 if self.day(at) > date && fact.kind != FactKind::Contact {
@@ -442,7 +445,7 @@ impl Made {
                 let cells = kind.columns().iter().map(cell).collect();
                 let at = time(kind.times()[0]).unwrap();
                 let until = time(Instant::Until);
-                Made::Told(Told { kind, at, until, cells, file: "facts.csv".into(), row: 1 })
+                Made::Told(Told { kind, at, until, known_at: at, cells, file: "facts.csv".into(), row: 1 })
             }
         }
     }
