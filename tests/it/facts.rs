@@ -515,3 +515,37 @@ fn a_fact_taken_away_changes_no_one_else() {
         assert_eq!(others(&before), others(&after));
     });
 }
+
+#[test]
+fn nothing_that_is_still_to_come_colors_anyone() {
+    let tables = [
+        (
+            "regions",
+            "region_id,level,from,until,known_at\nR-high,high,2022-03-01 00:00,,\nM,medium,2022-03-01 00:00,,\nM,low,2022-03-04 00:00,,\nS,medium,2022-03-09 00:00,,2022-03-02 00:00\n",
+        ),
+        (
+            "trips",
+            "person_id,region_id,from,until,known_at\nt1,M,2022-03-01 08:00,2022-03-20 08:00,2022-03-02 08:00\nt2,M,2022-03-06 08:00,2022-03-07 08:00,2022-03-02 08:00\nt3,S,2022-03-01 08:00,2022-03-04 08:00,2022-03-04 08:00\nt4,R-high,2022-03-01 08:00,2022-03-20 08:00,2022-03-02 08:00\n",
+        ),
+    ];
+    let folder = world("jiangsu", &tables);
+    let scans = std::fs::read_to_string(folder.join("scans.csv")).unwrap();
+    folder.write("scans.csv", format!("{scans}v2,hall,2022-03-06 02:00,in\n"));
+    night(&folder, "2022-03-05").done();
+    assert_eq!(
+        colors(&folder, "2022-03-05"),
+        ["t1 yellow JS-Y1 2022-03-19", "t4 red JS-R4 2022-03-20", "v1 red JS-R4 2022-03-16"],
+        "M's medium level ended on 4 March; v2, t2 and S's level come later"
+    );
+}
+
+#[test]
+fn a_recovery_told_by_a_later_row_frees() {
+    let folder = world("jiangsu", &[]);
+    let cases = "person_id,status,sampled_at,reported_at,recovered_at\nc1,suspected,2022-03-01 09:00,2022-03-01 10:00,\nc1,confirmed,2022-03-01 09:00,2022-03-03 10:00,2022-03-08 09:00\n";
+    folder.write("cases.csv", cases);
+    night(&folder, "2022-03-07").done();
+    assert_eq!(colors(&folder, "2022-03-07"), ["c1 red JS-R1 2022-03-08"]);
+    night(&folder, "2022-03-08").done();
+    assert_eq!(colors(&folder, "2022-03-08"), [""; 0]);
+}
