@@ -88,7 +88,7 @@ pub fn night(config: &Config, base: &Path, date: Date, progress: &dyn Progress) 
     let visits = UpTo::new(store, end)?;
 
     progress.begin("facts");
-    let mut facts = Facts::read(config, &visits, Some(end))?;
+    let mut facts = Facts::read(config, &visits, Some(end), &[&scheme])?;
     progress.end(&format!("{} cases, {} exposure sites", facts.cases.len(), facts.places.len()));
 
     progress.begin("contacts, rings");
@@ -167,15 +167,20 @@ pub fn side_by_side(config: &Config, date: Date) -> Result<Vec<Outlook>> {
     let store = DiskStore::open_existing(&config.store)?;
     let mut outlooks = Vec::new();
     let mut found: Option<(Facts, Traced)> = None;
+    let mut schemes = Vec::new();
     for (name, _) in colors::scheme::EMBEDDED {
         let mut scheme = Scheme::load(name, Path::new(""))?;
         if let Some(zone) = &config.time_zone {
             scheme.time_zone = zone.clone();
         }
+        schemes.push(scheme);
+    }
+    let all: Vec<&Scheme> = schemes.iter().collect();
+    for scheme in &schemes {
         if found.is_none() {
             let end = time::end_of_day(date, &scheme.time_zone)?;
             let visits = UpTo::new(&store, end)?;
-            let mut facts = Facts::read(config, &visits, Some(end))?;
+            let mut facts = Facts::read(config, &visits, Some(end), &all)?;
             let mut traced = Traced::default();
             rings::expand(
                 &visits,
@@ -188,11 +193,11 @@ pub fn side_by_side(config: &Config, date: Date) -> Result<Vec<Outlook>> {
         }
         let (facts, traced) = found.as_ref().expect("found with the first scheme");
         let mut persons = BTreeMap::new();
-        for colored in colors::assign(&facts.all(traced), &scheme, date) {
+        for colored in colors::assign(&facts.all(traced), scheme, date) {
             let reason = &colored.reasons[0];
             *persons.entry((reason.rank, scheme.rules[reason.rule].id.clone())).or_default() += 1;
         }
-        outlooks.push(Outlook { scheme, persons });
+        outlooks.push(Outlook { scheme: scheme.clone(), persons });
     }
     Ok(outlooks)
 }
@@ -214,8 +219,7 @@ fn hold_or_approve(
     }
     let recent = runs.recent(date, config.hold.nights)?;
     let recent: Vec<u64> = recent.iter().map(|run| hold::turned_worse(&run.record.counts, scheme)).collect();
-    let mut residents: BTreeMap<String, u64> = BTreeMap::new();
-    facts.residences.values().for_each(|region| *residents.entry(region.clone()).or_default() += 1);
+    let residents = facts.residences.counts();
     let Some(why) = hold::unusual(&config.hold, &tables.changes, &recent, &residents, scheme) else {
         return Ok(());
     };
@@ -490,7 +494,7 @@ pub fn trace(
     let visits = &*visits;
     progress.end(&format!("{} visits", visits.days().iter().map(|d| d.visits).sum::<u64>()));
     progress.begin("facts");
-    let facts = Facts::read(config, visits, None)?;
+    let facts = Facts::read(config, visits, None, &[])?;
     progress.end(&format!("{} cases, {} exposure sites", facts.cases.len(), facts.places.len()));
     progress.begin("contacts, rings");
     let names = names(&facts, visits.venues());

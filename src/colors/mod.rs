@@ -1,17 +1,23 @@
 //! Stage 7 of 8: facts -> colors: a scheme's rules, the worst true reason wins, all are kept.
 
 pub mod changes;
+pub mod person;
 pub mod release;
 pub mod scheme;
 pub mod vectors;
+
+use std::collections::HashMap;
 
 use jiff::civil::Date;
 use rayon::prelude::*;
 
 use crate::facts::Fact;
-use crate::facts::kind::{Cell, FactKind, Instant};
-pub use release::Effect;
+pub use person::PersonFacts;
+pub use release::{Effect, Term};
 pub use scheme::{Rule, Scheme};
+
+/// From so many facts of a person on, effects are kept rather than worked out for each fact.
+const MANY: usize = 32;
 
 /// Why a person has a color.
 #[derive(Clone, Debug)]
@@ -56,8 +62,7 @@ pub fn assign<'a>(facts: &[(u32, Fact<'a>)], scheme: &Scheme, date: Date) -> Vec
     let persons: Vec<&[(u32, Fact<'a>)]> = facts.chunk_by(|a, b| a.0 == b.0).collect();
     let color = |own: &&[(u32, Fact<'a>)]| {
         let person = own[0].0;
-        let own: Vec<Fact<'a>> = own.iter().map(|(_, fact)| *fact).collect();
-        let (reasons, ruled_out) = reasons(&own, scheme, date);
+        let (reasons, ruled_out) = reasons(&PersonFacts::new(own, scheme), scheme, date);
         (!reasons.is_empty()).then_some(Colored { person, reasons, ruled_out })
     };
     persons.par_iter().filter_map(color).collect()
@@ -65,14 +70,28 @@ pub fn assign<'a>(facts: &[(u32, Fact<'a>)], scheme: &Scheme, date: Date) -> Vec
 
 /// The reasons of a person with these facts on a date, in the order of [`assign`], none for a healthy one; and those that
 /// the scheme does not show beside them.
-pub fn reasons<'a>(own: &[Fact<'a>], scheme: &Scheme, date: Date) -> (Vec<Reason<'a>>, Vec<Reason<'a>>) {
+pub fn reasons<'a>(
+    own: &PersonFacts<'_, 'a>,
+    scheme: &Scheme,
+    date: Date,
+) -> (Vec<Reason<'a>>, Vec<Reason<'a>>) {
     let mut reasons: Vec<Reason<'a>> = Vec::new();
-    for fact in own {
+    // Facts that a rule counts from the same day have the same effect: of a person with many each is worked out once.
+    let mut known: HashMap<(usize, Term), Option<Effect>> = HashMap::new();
+    for (_, fact) in own.facts {
         for (at, rule) in scheme.rules.iter().enumerate() {
-            let Some(effect) = scheme.effect(rule, fact, own, date) else { continue };
-            if overturned(rule, fact, own) {
+            let Some(term) = scheme.term_of(rule, fact) else { continue };
+            if own.is_overturned(rule, fact) {
                 continue;
             }
+            let effect = match own.facts.len() {
+                0..MANY => scheme.effect(rule, &term, own, date),
+                _ => known
+                    .entry((at, term))
+                    .or_insert_with_key(|(_, term)| scheme.effect(rule, term, own, date))
+                    .clone(),
+            };
+            let Some(effect) = effect else { continue };
             let rank = scheme.rank(&rule.phases[effect.phase].color);
             if rank + 1 < scheme.severity.len() {
                 reasons.push(Reason { rule: at, rank, effect, fact: *fact });
@@ -96,27 +115,10 @@ pub fn reasons<'a>(own: &[Fact<'a>], scheme: &Scheme, date: Date) -> (Vec<Reason
     reasons.into_iter().partition(|reason| !ruled_out.contains(&reason.rank))
 }
 
-/// Whether an appeal was decided so that the fact does not count under the rule: by the last decision on it, and for what
-/// the rule counts from no later than that and was known by then. What comes after is new evidence.
-fn overturned(rule: &Rule, fact: &Fact<'_>, own: &[Fact<'_>]) -> bool {
-    let decided = own.iter().filter(|appeal| {
-        appeal.kind() == FactKind::Appeal
-            && appeal.cell("rule_id") == Some(Cell::Word(&rule.id))
-            && appeal.cell("decision") != Some(Cell::Word("open"))
-    });
-    let last = decided.max_by(|a, b| {
-        (a.time(Instant::DecidedAt), a.cell("decision"))
-            .cmp(&(b.time(Instant::DecidedAt), b.cell("decision")))
-    });
-    let anchor = rule.anchor.iter().find_map(|time| fact.time(*time)).max(fact.known_at());
-    last.is_some_and(|last| {
-        last.cell("decision") == Some(Cell::Word("overturned")) && anchor <= last.time(Instant::DecidedAt)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::facts::kind::Instant;
     use crate::records::cases::Status;
     use std::collections::BTreeMap;
     use std::path::Path;

@@ -13,9 +13,10 @@
 
 use jiff::civil::Date;
 
+use super::person::PersonFacts;
 use super::scheme::{Phase, Release, Rule, Scheme};
 use crate::facts::Fact;
-use crate::facts::kind::{Cell, FactKind, Instant};
+use crate::facts::kind::FactKind;
 use crate::time::{self, Second};
 
 /// What a rule makes of a fact on a date.
@@ -67,8 +68,19 @@ impl Missing {
     }
 }
 
+/// What a rule counts from in a fact.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Term {
+    /// Day 0.
+    start: Date,
+    /// The instant of it; 0 under a rule that counts days only.
+    anchor: Second,
+    /// First day on which everything is over by the fact itself.
+    ended: Option<Date>,
+}
+
 /// A day so many days later, at most the last there is.
-fn after(day: Date, days: u32) -> Date {
+pub(super) fn after(day: Date, days: u32) -> Date {
     day.saturating_add(jiff::Span::new().days(i64::from(days)))
 }
 
@@ -87,22 +99,27 @@ impl Scheme {
         time::local_date(at, &self.time_zone)
     }
 
-    /// The effect of `fact` under `rule` on `date` for the person whose facts are `own`; `None` if the rule does not mean
-    /// the fact or is over.
-    ///
-    /// A contact whose day 0 is still to come (by a stay inferred past midnight) already counts; no other fact does, such
-    /// as a discharge that is planned.
-    pub fn effect(&self, rule: &Rule, fact: &Fact<'_>, own: &[Fact<'_>], date: Date) -> Option<Effect> {
+    /// What the rule counts from in the fact; `None` if it does not mean the fact.
+    pub fn term_of(&self, rule: &Rule, fact: &Fact<'_>) -> Option<Term> {
         if !rule.means(fact) {
             return None;
         }
         let anchor = rule.anchor.iter().find_map(|time| fact.time(*time))?;
         let ended = rule.ends.and_then(|time| fact.time(time)).map(|at| self.day_of(at));
+        let by_hours = rule.phases.iter().any(|phase| phase.hours.is_some());
+        Some(Term { start: self.day_of(anchor), anchor: if by_hours { anchor } else { 0 }, ended })
+    }
+
+    /// The effect of a fact with that term under `rule` on `date` for the person whose facts are `own`; `None` if it is over.
+    ///
+    /// A contact whose day 0 is still to come (by a stay inferred past midnight) already counts; no other fact does, such
+    /// as a discharge that is planned.
+    pub fn effect(&self, rule: &Rule, term: &Term, own: &PersonFacts<'_, '_>, date: Date) -> Option<Effect> {
+        let Term { mut start, anchor, ended } = *term;
         if ended.is_some_and(|ended| ended <= date) {
             return None;
         }
         let held = u32::from(self.holds_last_day);
-        let mut start = self.day_of(anchor);
         if start > date && rule.fact != FactKind::Contact {
             return None;
         }
@@ -132,8 +149,8 @@ impl Scheme {
             let until = [release, ended].into_iter().flatten().min();
             let due = phase.tests_on.iter().map(|n| after(zero, *n)).filter(|due| *due >= date);
             let checkin = (missing.checkins > 0).then(|| {
-                let today = own.iter().any(|f| f.kind() == FactKind::Checkin && self.first_day(f) == date);
-                if today { tomorrow } else { date.max(start) }
+                let today = own.checkins.binary_search_by_key(&date, |(day, _)| *day);
+                if today.is_ok() { tomorrow } else { date.max(start) }
             });
             let test = missing.test_from.map(|from| from.max(date));
             return Some(Effect {
@@ -184,12 +201,6 @@ impl Scheme {
         previous.map_or(midnight, |at| midnight.max(at.saturating_add(apart)))
     }
 
-    /// The day of the fact's first time.
-    fn first_day(&self, fact: &Fact<'_>) -> Date {
-        let time = fact.kind().times().iter().find_map(|time| fact.time(*time));
-        time.map_or(Date::MAX, |at| self.day_of(at))
-    }
-
     /// The day a phase ended on, if that is the date or before: the first after its term on which all conditions were met
     /// by what happened on days before it. What happens later does not undo it.
     fn released(
@@ -198,19 +209,20 @@ impl Scheme {
         phase: &Phase,
         (start, zero): (Date, Date),
         term: Option<Date>,
-        own: &[Fact<'_>],
+        own: &PersonFacts<'_, '_>,
         date: Date,
     ) -> Option<Date> {
         if phase.release == Release::default() {
             return term.filter(|day| *day <= date);
         }
         let first = term.unwrap_or(start);
-        let conditions = [FactKind::Checkin, FactKind::Test, FactKind::Confirmation];
-        let relevant = own.iter().filter(|fact| conditions.contains(&fact.kind()));
-        let mut days: Vec<Date> = relevant.map(|fact| after(self.first_day(fact), 1)).chain(term).collect();
-        days.retain(|day| (first..=date).contains(day));
-        days.sort_unstable();
-        days.dedup();
+        // On other days nothing comes to be met that was not met the day before.
+        let from = own.next_days.partition_point(|day| *day < first);
+        let until = own.next_days.partition_point(|day| *day <= date);
+        let days = term
+            .filter(|day| *day <= date)
+            .into_iter()
+            .chain(own.next_days[from..until.max(from)].iter().copied());
         let met = |day: &Date| {
             let known = self.release(rule, phase, (start, zero), own, before(*day, 1));
             known.is_some_and(|(state, _)| state.met.is_some())
@@ -225,31 +237,25 @@ impl Scheme {
         rule: &Rule,
         phase: &Phase,
         (start, zero): (Date, Date),
-        own: &[Fact<'_>],
+        own: &PersonFacts<'_, '_>,
         date: Date,
     ) -> Option<(State, Missing)> {
         let release = &phase.release;
         let mut missing = Missing::default();
         let mut states = Vec::new();
-        let later: Vec<(Date, &Fact<'_>)> = own
-            .iter()
-            .map(|fact| (self.first_day(fact), fact))
-            .filter(|(day, _)| (start..=date).contains(day))
-            .collect();
         if release.checkins > 0 {
-            let (state, left) = self.checkins(release.checkins, release.gaps, start, &later, date);
+            let (state, left) = self.checkins(release, start, &own.checkins, date);
             missing.checkins = left;
             states.push(state);
         }
         if !release.negative_tests_on.is_empty() {
-            states.push(self.tests(phase, zero, &later, date.max(start), &mut missing));
+            states.push(self.tests(phase, (start, zero), own, date, &mut missing));
         }
         if release.confirmation {
-            let of_rule = |fact: &Fact<'_>| {
-                fact.kind() == FactKind::Confirmation
-                    && fact.cell("rule_id").is_none_or(|id| id == Cell::Word(&rule.id))
+            let counts = |(day, of): &&(Date, Option<&str>)| {
+                (start..=date).contains(day) && of.is_none_or(|of| of == rule.id)
             };
-            let met = later.iter().filter(|(_, fact)| of_rule(fact)).map(|(day, _)| after(*day, 1)).min();
+            let met = own.confirmed.iter().find(counts).map(|(day, _)| after(*day, 1));
             missing.confirmation = met.is_none();
             states.push(State { met, earliest: met.unwrap_or(after(date.max(start), 1)) });
         }
@@ -260,29 +266,13 @@ impl Scheme {
         Some((all, missing))
     }
 
-    fn checkins(
-        &self,
-        wanted: u32,
-        gaps_allowed: u32,
-        start: Date,
-        later: &[(Date, &Fact<'_>)],
-        date: Date,
-    ) -> (State, u32) {
-        let mut days: Vec<(Date, bool)> = later
-            .iter()
-            .filter(|(_, fact)| fact.kind() == FactKind::Checkin)
-            .map(|(day, fact)| {
-                let unwell = fact.cell("status") == Some(Cell::Word("unwell"))
-                    || matches!(fact.cell("celsius"), Some(Cell::Number(degrees)) if degrees >= self.fever);
-                (*day, !unwell)
-            })
-            .collect();
-        // An unwell check-in of a day before the others.
-        days.sort_unstable();
-        days.dedup_by_key(|(day, _)| *day);
+    fn checkins(&self, release: &Release, start: Date, all: &[(Date, bool)], date: Date) -> (State, u32) {
+        let (wanted, gaps_allowed) = (release.checkins, release.gaps);
+        let from = all.partition_point(|(day, _)| *day < start);
+        let until = all.partition_point(|(day, _)| *day <= date).max(from);
         let (mut row, mut gaps, mut met) = (0, 0, None);
         let mut next = start;
-        for (day, well) in days {
+        for (day, well) in all[from..until].iter().copied() {
             // Days without any, if a row has begun.
             gaps += if row > 0 { (day - next).get_days().max(0) as u32 } else { 0 };
             next = after(day, 1);
@@ -312,45 +302,43 @@ impl Scheme {
     fn tests(
         &self,
         phase: &Phase,
-        zero: Date,
-        later: &[(Date, &Fact<'_>)],
+        (start, zero): (Date, Date),
+        own: &PersonFacts<'_, '_>,
         date: Date,
         missing: &mut Missing,
     ) -> State {
         let release = &phase.release;
-        let samples = |result: &'static str| {
-            let mut at: Vec<Second> = later
-                .iter()
-                .filter(|(_, f)| f.kind() == FactKind::Test && f.cell("result") == Some(Cell::Word(result)))
-                .filter_map(|(_, fact)| fact.time(Instant::SampledAt))
-                .collect();
-            at.sort_unstable();
-            at
+        let within = |all: &[(Date, Second)]| {
+            let from = all.partition_point(|(day, _)| *day < start);
+            from..all.partition_point(|(day, _)| *day <= date).max(from)
         };
-        let positive = samples("positive").last().copied();
-        let mut negative =
-            samples("negative").into_iter().filter(|at| positive.is_none_or(|p| p < *at)).peekable();
+        let positive = own.positive[within(&own.positive)].last().map(|(_, at)| *at);
+        let mut negative = &own.negative[within(&own.negative)];
+        if let Some(positive) = positive {
+            negative = &negative[negative.partition_point(|(_, at)| *at <= positive)..];
+        }
         let apart = release.hours_between_tests.saturating_mul(3_600);
-        let mut last: Option<Second> = None;
+        let mut last: Option<(Date, Second)> = None;
         let mut counted = 0;
         for day in &release.negative_tests_on {
             let due = after(zero, *day);
-            let counts = |at: &Second| {
-                self.day_of(*at) >= due && last.is_none_or(|last| *at >= last.saturating_add(apart))
-            };
-            let Some(at) = negative.find(counts) else { break };
-            last = Some(at);
+            let from = last.map_or(0, |(_, last)| last.saturating_add(apart));
+            negative = &negative[negative.partition_point(|(day, at)| *day < due || *at < from)..];
+            let Some((first, rest)) = negative.split_first() else { break };
+            last = Some(*first);
+            negative = rest;
             counted += 1;
         }
+        let date = date.max(start);
         let left = &release.negative_tests_on[counted..];
         missing.tests = left.len() as u32;
         if left.is_empty() {
-            let met = last.map(|at| after(self.day_of(at), 1));
+            let met = last.map(|(day, _)| after(day, 1));
             return State { met, earliest: met.unwrap_or(date) };
         }
         // Samples still to be taken: none before the date, none before the last positive one.
         let void_until = positive.map_or(0, |at| at.saturating_add(1));
-        let mut sampled = last;
+        let mut sampled = last.map(|(_, at)| at);
         for day in left {
             let next = self.next_sample(after(zero, *day).max(date), sampled, release).max(void_until);
             missing.test_from = missing.test_from.or(Some(self.day_of(next)));

@@ -393,6 +393,20 @@ impl Scheme {
         self.severity.iter().position(|c| c == color).expect("checked when loaded")
     }
 
+    /// For how many days after the end of a fact of this kind any rule can still hold; `None` if one has no such limit.
+    pub fn longest(&self, kind: FactKind) -> Option<u32> {
+        let of_rule = |rule: &Rule| -> Option<u32> {
+            let of_phase = |phase: &Phase| {
+                let bounded = phase.release == Release::default();
+                let days = phase.days.or(phase.hours.map(|hours| hours.div_ceil(24) + 1));
+                days.filter(|_| bounded).map(|days| days + 1)
+            };
+            rule.phases.iter().map(of_phase).sum()
+        };
+        let rules = self.rules.iter().filter(|rule| rule.fact == kind);
+        rules.map(of_rule).try_fold(0, |most, days| Some(most.max(days?)))
+    }
+
     /// The rule of that id.
     pub fn rule(&self, id: &str) -> Option<&Rule> {
         self.rules.iter().find(|r| r.id == id)

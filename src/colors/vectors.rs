@@ -7,8 +7,9 @@ use serde::Deserialize;
 
 use super::scheme::{Phase, Rule, Scheme, Value};
 use crate::error::{Error, Result};
-use crate::facts::kind::{Cell, FactKind, Holds, Instant, Told, ToldCell};
+use crate::facts::kind::{Basis, Cell, FactKind, Holds, Instant, Told, ToldCell};
 use crate::facts::{CaseFact, Fact};
+use crate::records::InputRow;
 use crate::records::cases::{CaseRow, Status};
 use crate::rings::{Best, Edge, Exposed, Exposure, SourceRef, TracedPerson};
 use crate::time::{Reading, Second, parse_date, parse_instant};
@@ -231,7 +232,11 @@ fn make(fact: &VectorFact, later: Second, scheme: &Scheme) -> std::result::Resul
         kind => {
             let at = times.get(&kind.times()[0]).copied().ok_or(format!("a {} needs a time", kind.word()))?;
             let until = times.get(&Instant::Until).copied();
-            Ok(Made::Told(Told { kind, at, until, known_at: at, cells, file: "facts.csv".into(), row: 1 }))
+            let row = InputRow { file: "facts.csv".into(), row: 1 };
+            let basis = Basis::Row(row);
+            let mut cells = cells.into_iter();
+            let cells = std::array::from_fn(|_| cells.next().flatten());
+            Ok(Made::Told(Told { kind, at, until, known_at: at, cells, place: None, basis }))
         }
     }
 }

@@ -1,8 +1,11 @@
 //! What kinds of facts there are, and what the cells of each are called: the vocabulary of rules.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 
 use super::Fact;
+use crate::records::InputRow;
 use crate::time::Second;
 
 /// Kinds of facts that rules can name.
@@ -229,11 +232,51 @@ pub struct Told {
     /// When it became known.
     pub known_at: Second,
     /// The cells of its columns, in the order of [`FactKind::columns`].
-    pub cells: Vec<Option<ToldCell>>,
-    /// File it stands in.
-    pub file: String,
-    /// Row there, from 1.
-    pub row: u64,
+    pub cells: [Option<ToldCell>; COLUMNS_MAX],
+    /// The row that says what the place is, where the fact is that someone was or lives there.
+    pub place: Option<InputRow>,
+    /// What says it of the person.
+    pub basis: Basis,
+}
+
+/// No kind of fact has more columns.
+pub const COLUMNS_MAX: usize = 3;
+
+/// What says a fact of a person.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Basis {
+    /// A row of an input file.
+    Row(InputRow),
+    /// A visit to the venue of this key, from the fact's start to its end.
+    Visit(u32),
+}
+
+impl Told {
+    /// The cell of that column, one of [`FactKind::columns`], if it has one.
+    pub fn cell(&self, column: &str) -> Option<Cell<'_>> {
+        let at = self.kind.columns().iter().position(|(name, _)| *name == column)?;
+        self.cells[at].as_ref().map(|cell| match cell {
+            ToldCell::Word(word) => Cell::Word(word),
+            ToldCell::Text(text) => Cell::Word(text),
+            ToldCell::Number(number) => Cell::Number(*number),
+        })
+    }
+
+    /// The row that says it of the person; `None` if a visit does.
+    pub fn row(&self) -> Option<&InputRow> {
+        match &self.basis {
+            Basis::Row(row) => Some(row),
+            Basis::Visit(_) => None,
+        }
+    }
+
+    /// Key of the venue, start and end of the visit that says it.
+    pub fn visit(&self) -> Option<(u32, Second, Second)> {
+        match self.basis {
+            Basis::Visit(venue) => Some((venue, self.at, self.until.unwrap_or(self.at))),
+            Basis::Row(_) => None,
+        }
+    }
 }
 
 /// A cell of a [`Told`].
@@ -242,7 +285,7 @@ pub enum ToldCell {
     /// A word of a closed list.
     Word(&'static str),
     /// Any other text.
-    Text(String),
+    Text(Arc<str>),
     /// A number, as in [`Cell::Number`].
     Number(i64),
 }
@@ -275,14 +318,7 @@ impl Fact<'_> {
         match self {
             Fact::Case(case) => Some(Cell::Word(case.case.status.word())),
             Fact::Contact(contact, _) => Some(Cell::Number(contact.ring.into())),
-            Fact::Told(told) => {
-                let at = told.kind.columns().iter().position(|(name, _)| *name == column)?;
-                told.cells.get(at)?.as_ref().map(|cell| match cell {
-                    ToldCell::Word(word) => Cell::Word(word),
-                    ToldCell::Text(text) => Cell::Word(text),
-                    ToldCell::Number(number) => Cell::Number(*number),
-                })
-            }
+            Fact::Told(told) => told.cell(column),
         }
     }
 

@@ -1,24 +1,29 @@
 //! Stage 6 of 8: typed facts about persons: who is a case, where people live, what tracing found.
 
 pub mod kind;
+mod orders;
+mod places;
 mod told;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
+use crate::colors::Scheme;
 use crate::config::{Config, ContactConfig};
 use crate::error::Result;
 use crate::ids::IdTable;
-use crate::records::cases::{self, CaseRow};
+use crate::records::cases::{self, CaseRow, Status};
 use crate::records::rejects::{FileBalance, Reason, Reject};
-use crate::records::{self, FileRows, venues, windows};
+use crate::records::{self, FileRows, windows};
 use crate::rings::{Edge, Seeds, Traced, TracedPerson};
 use crate::store::VisitSource;
 use crate::store::format::RejectRow;
 use crate::store::persons::Persons;
 use crate::time::Second;
 pub use kind::Told;
+pub use places::Residences;
 
 /// What the small tables say, with persons and venues as keys.
 pub struct Facts {
@@ -32,10 +37,8 @@ pub struct Facts {
     pub places: Vec<Place>,
     /// What the tables of facts say of persons.
     pub told: Vec<(u32, Told)>,
-    /// Person keys with the communities that residences name.
-    communities: BTreeSet<(u32, String)>,
-    /// Region by person key, where a residence is given.
-    pub residences: HashMap<u32, String>,
+    /// The region each person lives in, where a residence is given.
+    pub residences: Residences,
     /// Where every row of those tables went.
     pub files: Vec<FileBalance>,
     /// Their rejected rows.
@@ -86,19 +89,24 @@ pub enum Fact<'a> {
 }
 
 impl Facts {
-    /// Reads the small tables of `config`. With `as_of`, what was reported then or later is left out.
+    /// Reads the small tables of `config`. With `as_of`, what was reported then or later is left out. Of stays in regions
+    /// only those are found that a rule of these schemes, or an order, can mean on the day before it.
     ///
     /// # Errors
     /// Those of reading the files.
-    pub fn read(config: &Config, visits: &dyn VisitSource, as_of: Option<Second>) -> Result<Facts> {
+    pub fn read(
+        config: &Config,
+        visits: &dyn VisitSource,
+        as_of: Option<Second>,
+        schemes: &[&Scheme],
+    ) -> Result<Facts> {
         let mut facts = Facts {
             persons: visits.persons().clone(),
             cases: Vec::new(),
             window_ids: IdTable::new(crate::ids::IdType::Text),
             places: Vec::new(),
             told: Vec::new(),
-            communities: BTreeSet::new(),
-            residences: HashMap::new(),
+            residences: Residences::default(),
             files: Vec::new(),
             rejects: Vec::new(),
             notes: Vec::new(),
@@ -110,12 +118,9 @@ impl Facts {
             facts.read_windows(config, visits)?;
         }
         facts.read_told(config, as_of)?;
-        facts.read_regions(config, visits, as_of)?;
-        if !config.table("residences").paths.is_empty() {
-            facts.read_residences(config)?;
-        }
-        facts.read_communities(config, as_of)?;
-        facts.told.par_sort();
+        facts.read_regions(config, visits, as_of, schemes)?;
+        facts.read_residences(config, as_of)?;
+        facts.told.par_sort_unstable();
         Ok(facts)
     }
 
@@ -155,6 +160,7 @@ impl Facts {
         });
         let rows: Vec<CaseFact> = rows.into_iter().map(|(fact, _)| fact).collect();
         self.cases = cases::standing(&rows, |fact| &fact.case, as_of);
+        self.carry_status();
         self.carry_recovery();
         // In the order of ids; keys depend on what was delivered when.
         let keys: Vec<u32> = self.cases.iter().map(|c| c.case.person).collect();
@@ -176,6 +182,23 @@ impl Facts {
         }
         self.close(files);
         Ok(())
+    }
+
+    /// What a case is changes with time, suspected to confirmed: the last row of a person, of the same sample where rows
+    /// name one, tells what the earlier ones are too.
+    fn carry_status(&mut self) {
+        let sample = |case: &CaseRow| (case.person, case.lab_ref.clone());
+        type Row = (Option<Second>, Status);
+        let mut last: BTreeMap<(u32, Option<String>), Row> = BTreeMap::new();
+        for CaseFact { case, .. } in &self.cases {
+            let told = last.entry(sample(case)).or_insert((case.reported_at, case.status));
+            // Of two reported at once the worse counts, which is the first of the statuses.
+            *told = [*told, (case.reported_at, case.status)]
+                .into_iter()
+                .max_by_key(|(reported_at, status)| (*reported_at, Reverse(*status)))
+                .expect("two rows");
+        }
+        self.cases.iter_mut().for_each(|fact| fact.case.status = last[&sample(&fact.case)].1);
     }
 
     /// A recovery told by a later row of a person is that of the earlier ones too: an update may come as a new row.
@@ -233,41 +256,6 @@ impl Facts {
             Some(Place { window, venue: venue?, from, until, advice, file, row })
         };
         self.places = rows.into_iter().filter_map(place).collect();
-        self.close(files);
-        Ok(())
-    }
-
-    /// Residences of persons of whom nothing is known are of no use here, but their rows are accepted; unless there are
-    /// communities, where living is itself something to know.
-    fn read_residences(&mut self, config: &Config) -> Result<()> {
-        let table = config.table("residences");
-        let mut files = venues::read_residences(&records::stamp("residences", table)?, table)?;
-        if !config.table("communities").paths.is_empty() {
-            self.persons.absorb(&files.iter().map(|f| &f.ids[0]).collect::<Vec<_>>())?;
-        }
-        let mut rows = Vec::new();
-        for (number, file) in files.iter_mut().enumerate() {
-            for row in std::mem::take(&mut file.rows) {
-                if let Some(person) = self.persons.key(file.ids[0].ids().get(row.person as usize))? {
-                    let name = file.balance.file.clone();
-                    rows.push((person, row.region_id, row.community_id, name, row.row, number));
-                }
-            }
-        }
-        // Of contradicting rows the smallest region stands, whatever order they come in.
-        rows.sort();
-        for (person, region, community, _, row, number) in rows {
-            let known = self.residences.get(&person).is_some_and(|known| *known == region);
-            if !known && self.residences.contains_key(&person) {
-                reject(&mut files[number], row, "person_id", Reason::Contradicts);
-                continue;
-            }
-            let told = community.is_some_and(|community| self.communities.insert((person, community)));
-            if known && !told {
-                merge(&mut files[number]);
-            }
-            self.residences.insert(person, region);
-        }
         self.close(files);
         Ok(())
     }

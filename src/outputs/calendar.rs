@@ -8,7 +8,7 @@ use arrow::array::{Int64Array, RecordBatch, UInt64Array};
 use jiff::civil::Date;
 use rayon::prelude::*;
 
-use crate::colors::{self, Colored, Reason, Scheme};
+use crate::colors::{self, Colored, PersonFacts, Reason, Scheme};
 use crate::error::Result;
 use crate::facts::kind::{Cell, FactKind, Told, ToldCell};
 use crate::facts::{Fact, Facts};
@@ -32,11 +32,8 @@ pub fn calendar(
 ) -> RecordBatch {
     let changes_of = |(row, today): (usize, &Colored<'_>)| {
         let first = facts.partition_point(|(person, _)| *person < today.person);
-        let own: Vec<Fact<'_>> = facts[first..]
-            .iter()
-            .take_while(|(person, _)| *person == today.person)
-            .map(|(_, fact)| *fact)
-            .collect();
+        let end = first + facts[first..].partition_point(|(person, _)| *person == today.person);
+        let own = PersonFacts::new(&facts[first..end], scheme);
         let decides = |reasons: &[Reason<'_>]| reasons.first().map(|reason| (reason.rank, reason.rule));
         let mut now = decides(&today.reasons);
         let mut changes = Vec::new();
@@ -138,7 +135,12 @@ pub fn open_appeals(facts: &Facts, scheme: &Scheme, date: Date) -> Result<Record
                 _ => None,
             })),
         ),
-        ("input_file", texts(open.iter().map(|(_, told)| Some(&told.file)))),
-        ("input_row", Arc::new(UInt64Array::from_iter_values(open.iter().map(|(_, told)| told.row)))),
+        ("input_file", texts(open.iter().map(|(_, told)| told.row().map(|row| &*row.file)))),
+        (
+            "input_row",
+            Arc::new(UInt64Array::from_iter_values(
+                open.iter().map(|(_, told)| told.row().map_or(0, |row| row.row)),
+            )),
+        ),
     ]))
 }

@@ -1,8 +1,12 @@
 //! The register: everyone who is not green, why, since when, until when; and the evidence for every reason.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch, UInt8Array, UInt64Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Date32Array, Int64Array, RecordBatch, StringArray, UInt8Array, UInt64Array,
+};
+use arrow::datatypes::{Int64Type, UInt8Type};
 use jiff::civil::Date;
 
 use crate::colors::changes::{self, Entry};
@@ -10,6 +14,7 @@ use crate::colors::{Colored, Reason, Scheme};
 use crate::error::{Error, Result};
 use crate::facts::{Fact, Facts};
 use crate::ids::{Id, IdColumn, IdType, convert};
+use crate::outputs::read::id_at;
 use crate::outputs::tables::{NO_REGION, Names, instants_or_null, table, texts};
 use crate::rings::SourceRef;
 use crate::store::Venues;
@@ -39,11 +44,11 @@ impl<'a> Register<'a> {
         let region = |row: &Colored<'_>| {
             let of_venue = || match &row.reasons[0].fact {
                 Fact::Contact(contact, _) => {
-                    venues.facts[contact.exposed.best.venue as usize].region_id.as_ref()
+                    venues.facts[contact.exposed.best.venue as usize].region_id.as_deref()
                 }
                 Fact::Case(_) | Fact::Told(_) => None,
             };
-            facts.residences.get(&row.person).or_else(of_venue).map_or(NO_REGION, String::as_str).to_string()
+            facts.residences.of(row.person).or_else(of_venue).unwrap_or(NO_REGION).to_string()
         };
         let regions = colored.iter().map(region).collect();
         Ok(Register { rows: colored, ids: ids.take(&order), regions })
@@ -57,12 +62,12 @@ impl<'a> Register<'a> {
     /// `earliest_free` the first day on which the person can be healthy; `missing` what the first reason waits for.
     pub fn table(&self, scheme: &Scheme) -> RecordBatch {
         let first = || self.rows.iter().map(|row| &row.reasons[0]);
-        let rule = |reason: &Reason<'_>| scheme.rules[reason.rule].clone();
+        let rule = |reason: &Reason<'_>| &scheme.rules[reason.rule];
         let without = self.rows.iter().map(|row| color_without(row, scheme));
         table(vec![
             ("person_id", self.ids.to_arrow(0..self.rows.len() as u32)),
             ("color", texts(first().map(|r| Some(&scheme.severity[r.rank])))),
-            ("rule_id", texts(first().map(|r| Some(rule(r).id)))),
+            ("rule_id", texts(first().map(|r| Some(&rule(r).id)))),
             ("reasons", texts(self.rows.iter().map(|row| Some(rule_ids(row, scheme))))),
             ("since", dates(first().map(|r| Some(r.effect.since)))),
             ("until", dates(first().map(|r| r.effect.until))),
@@ -71,16 +76,17 @@ impl<'a> Register<'a> {
             ("color_without", texts(without.map(Some))),
             ("earliest_free", dates(self.rows.iter().map(Colored::earliest_free))),
             ("missing", texts(first().map(|r| Some(r.effect.missing.words())))),
-            ("lifted_by_en", texts(first().map(|r| rule(r).lifted_by.map(|by| by.en)))),
-            ("lifted_by_zh", texts(first().map(|r| rule(r).lifted_by.map(|by| by.zh)))),
-            ("basis_en", texts(first().map(|r| Some(rule(r).basis.en)))),
-            ("basis_zh", texts(first().map(|r| Some(rule(r).basis.zh)))),
+            ("lifted_by_en", texts(first().map(|r| rule(r).lifted_by.as_ref().map(|by| &by.en)))),
+            ("lifted_by_zh", texts(first().map(|r| rule(r).lifted_by.as_ref().map(|by| &by.zh)))),
+            ("basis_en", texts(first().map(|r| Some(&rule(r).basis.en)))),
+            ("basis_zh", texts(first().map(|r| Some(&rule(r).basis.zh)))),
         ])
     }
 
     /// `evidence.parquet`: a row for every reason of every row of the register, in its order.
     ///
-    /// A contact's evidence is its best exposure; a case's is the row of the input that says so.
+    /// A contact's evidence is its best exposure; a stay's in a region the visit or the row of the trip; of anything else the
+    /// row of the input that says so. `place_file, place_row` say what the region or community was.
     ///
     /// # Errors
     /// Those of reading the ids.
@@ -94,10 +100,22 @@ impl<'a> Register<'a> {
             Fact::Case(_) | Fact::Told(_) => None,
         };
         let input = |reason: &Reason<'a>| match reason.fact {
-            Fact::Case(case) => Some((&case.file, case.row)),
-            Fact::Told(told) => Some((&told.file, told.row)),
+            Fact::Case(case) => Some((case.file.as_str(), case.row)),
+            Fact::Told(told) => told.row().map(|row| (&*row.file, row.row)),
             Fact::Contact(..) => None,
         };
+        // Where and when the person was, by tracing or by a visit to a venue of a region.
+        let there = |reason: &Reason<'a>| match reason.fact {
+            Fact::Contact(_, edge) => Some((edge.exposure.venue, edge.exposure.from, edge.exposure.until)),
+            Fact::Told(told) => told.visit(),
+            Fact::Case(_) => None,
+        };
+        let visits = || rows.iter().map(|(_, reason)| there(reason));
+        let place = |reason: &Reason<'a>| match reason.fact {
+            Fact::Told(told) => told.place.as_ref(),
+            Fact::Case(_) | Fact::Contact(..) => None,
+        };
+        let places = || rows.iter().map(|(_, reason)| place(reason));
         let edges = || rows.iter().map(|(_, reason)| edge(reason));
         let source_kind = |source| if matches!(source, SourceRef::Person(_)) { "person" } else { "window" };
         let some: Vec<SourceRef> = edges().flatten().map(|e| e.source).collect();
@@ -116,12 +134,14 @@ impl<'a> Register<'a> {
             ("ring", Arc::new(rings)),
             ("source_id", sources),
             ("source_kind", texts(edges().map(|e| e.map(|e| source_kind(e.source))))),
-            ("venue_id", texts(edges().map(|e| e.map(|e| venue(e.exposure.venue))))),
-            ("from", instants_or_null(edges().map(|e| e.map(|e| e.exposure.from)))),
-            ("until", instants_or_null(edges().map(|e| e.map(|e| e.exposure.until)))),
+            ("venue_id", texts(visits().map(|visit| visit.map(|(key, ..)| venue(key))))),
+            ("from", instants_or_null(visits().map(|visit| visit.map(|(_, from, _)| from)))),
+            ("until", instants_or_null(visits().map(|visit| visit.map(|(.., until)| until)))),
             ("overlap_s", Arc::new(overlaps)),
             ("input_file", texts(rows.iter().map(|(_, r)| input(r).map(|(file, _)| file)))),
             ("input_row", Arc::new(input_rows)),
+            ("place_file", texts(places().map(|place| place.map(|row| &*row.file)))),
+            ("place_row", Arc::new(places().map(|place| place.map(|row| row.row)).collect::<UInt64Array>())),
             ("holds_since", dates(rows.iter().map(|(_, r)| Some(r.effect.since)))),
             ("holds_until", dates(rows.iter().map(|(_, r)| r.effect.until))),
         ]))
@@ -258,35 +278,47 @@ pub fn changes(register: &Register<'_>, before: &Published, scheme: &Scheme) -> 
 /// # Errors
 /// `integrity` with the number of such rows; never with a person.
 pub fn check_evidence(register: &RecordBatch, evidence: &RecordBatch, sources: &RecordBatch) -> Result<()> {
-    use crate::outputs::csv::plain;
-    use std::collections::HashSet;
-    let column =
-        |table: &RecordBatch, name: &str| table.column_by_name(name).expect("a column of ours").clone();
-    let known: HashSet<[Option<String>; 2]> = (0..sources.num_rows())
-        .map(|row| ["source_kind", "source_id"].map(|name| plain(&column(sources, name), row)))
-        .collect();
+    let text = |table: &'_ RecordBatch, name: &str| -> StringArray {
+        table.column_by_name(name).expect("a column of ours").as_string().clone()
+    };
+    let column = |name: &str| evidence.column_by_name(name).expect("a column of ours").clone();
+    let (kinds, ids) = (text(sources, "source_kind"), text(sources, "source_id"));
+    let known: HashSet<(&str, &str)> = kinds.iter().flatten().zip(ids.iter().flatten()).collect();
+    let [fact, source_kind, source_id] =
+        ["fact", "source_kind", "source_id"].map(|name| text(evidence, name));
+    let [venue, from, until, place] = ["venue_id", "from", "until", "place_row"].map(column);
+    let overlap = column("overlap_s");
+    let (overlap, ring) = (overlap.as_primitive::<Int64Type>(), column("ring"));
+    let ring = ring.as_primitive::<UInt8Type>();
+    let (file, number) = (column("input_file"), column("input_row"));
     let supported = |row: usize| {
-        let has = |name: &str| plain(&column(evidence, name), row).is_some_and(|cell| !cell.is_empty());
-        match plain(&column(evidence, "fact"), row).as_deref() {
+        let there = [&venue, &from, &until].iter().all(|column| column.is_valid(row));
+        match fact.is_valid(row).then(|| fact.value(row)) {
             Some("contact") => {
-                let overlap = plain(&column(evidence, "overlap_s"), row).and_then(|s| s.parse::<i64>().ok());
-                let source = ["source_kind", "source_id"].map(|name| plain(&column(evidence, name), row));
-                let close = plain(&column(evidence, "ring"), row).as_deref() == Some("1");
-                ["source_id", "venue_id", "from", "until"].iter().all(|name| has(name))
-                    && overlap > Some(0)
-                    && (!close || known.contains(&source))
+                let met = source_id.is_valid(row) && overlap.is_valid(row) && overlap.value(row) > 0;
+                let close = ring.is_valid(row) && ring.value(row) == 1;
+                let source = (source_kind.value(row), source_id.value(row));
+                there && met && (!close || known.contains(&source))
             }
-            Some(_) => has("input_file") && has("input_row"),
+            Some(_) => (file.is_valid(row) && number.is_valid(row)) || (there && place.is_valid(row)),
             None => false,
         }
     };
-    let key = |table: &RecordBatch, row: usize| {
-        ["person_id", "rule_id", "color"].map(|name| plain(&column(table, name), row).unwrap_or_default())
-    };
-    let proven: HashSet<[String; 3]> =
-        (0..evidence.num_rows()).filter(|row| supported(*row)).map(|row| key(evidence, row)).collect();
-    let without = (0..register.num_rows()).filter(|row| !proven.contains(&key(register, *row))).count();
-    if without == 0 {
+    // Both are in the order of persons.
+    let (persons, of) = (register.column(0), evidence.column(0));
+    let [rule, color] = ["rule_id", "color"].map(|name| text(register, name));
+    let [rule_of, color_of] = ["rule_id", "color"].map(|name| text(evidence, name));
+    let (mut without, mut at) = (0, 0);
+    for row in 0..register.num_rows() {
+        let mut proven = false;
+        while at < evidence.num_rows() && id_at(of, at) == id_at(persons, row) {
+            proven |= supported(at)
+                && (rule_of.value(at), color_of.value(at)) == (rule.value(row), color.value(row));
+            at += 1;
+        }
+        without += usize::from(!proven);
+    }
+    if without == 0 && at == evidence.num_rows() {
         return Ok(());
     }
     Err(Error::integrity(

@@ -1,5 +1,7 @@
 //! Cases: who is a source, and during which window.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use crate::config::{ContactConfig, TableConfig};
@@ -145,12 +147,13 @@ impl CaseRow {
 pub fn standing<T: Clone>(items: &[T], case_of: impl Fn(&T) -> &CaseRow, as_of: Option<Second>) -> Vec<T> {
     let end = as_of.unwrap_or(FOREVER);
     let known = |case: &CaseRow| case.reported_at.is_none_or(|at| at < end);
-    let withdrawals: Vec<&CaseRow> =
-        items.iter().map(&case_of).filter(|c| c.status == Status::Withdrawn && known(c)).collect();
+    let mut withdrawals: HashMap<u32, Vec<&CaseRow>> = HashMap::new();
+    for row in items.iter().map(&case_of).filter(|c| c.status == Status::Withdrawn && known(c)) {
+        withdrawals.entry(row.person).or_default().push(row);
+    }
     let withdrawn = |case: &CaseRow| {
-        withdrawals.iter().any(|w| {
-            w.person == case.person
-                && (w.lab_ref.is_none() || w.lab_ref == case.lab_ref)
+        withdrawals.get(&case.person).into_iter().flatten().any(|w| {
+            (w.lab_ref.is_none() || w.lab_ref == case.lab_ref)
                 && w.reported_at.unwrap_or(FOREVER) >= case.reported_at.unwrap_or(0)
         })
     };

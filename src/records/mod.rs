@@ -17,6 +17,7 @@ pub mod venues;
 pub mod windows;
 
 use std::fs::File;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -126,6 +127,15 @@ impl<T: Send> Rows for Vec<T> {
     fn count(&self) -> u64 {
         self.len() as u64
     }
+}
+
+/// A row of an input file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct InputRow {
+    /// The file.
+    pub file: Arc<str>,
+    /// Its row there, from 1.
+    pub row: u64,
 }
 
 /// Rows with their numbers in the file, from 1.

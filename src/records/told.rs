@@ -1,16 +1,19 @@
 //! What offices, laboratories, clinics and pharmacies tell of persons: one table a kind of fact, and the two tables of
 //! places that decide what living or staying somewhere means.
 
+use std::sync::Arc;
+
 use crate::config::TableConfig;
 use crate::error::Result;
 use crate::facts::kind::{
-    CHECKINS, CLOSURES, DECISIONS, FactKind, Holds, ISOLATIONS, LEVELS, RESULTS, SYMPTOMS, Told, ToldCell,
+    Basis, CHECKINS, CLOSURES, DECISIONS, FactKind, Holds, ISOLATIONS, LEVELS, RESULTS, SYMPTOMS, Told,
+    ToldCell,
 };
 use crate::records::columns::{Column, Kind, NO_CELSIUS};
 use crate::records::rejects::Reason;
 use crate::records::scans::{key, optional_text, optional_time, optional_word, span_fault, time};
 use crate::records::table::{Batch, ColumnSpec, Schema};
-use crate::records::{FileRows, Numbered, StampedFile, read_files};
+use crate::records::{FileRows, InputRow, Numbered, StampedFile, read_files};
 use crate::time::Second;
 
 /// A table whose rows are facts of one kind.
@@ -134,8 +137,6 @@ pub struct ToldRow {
     pub person: u32,
     /// The fact.
     pub told: Told,
-    /// When it became known; when it happened if that is not told.
-    pub known_at: Second,
 }
 
 /// The checked rows of each file of such a table, each with its row number. An order without a second person's approval
@@ -153,6 +154,7 @@ pub fn read(
     let cells: Vec<(Option<usize>, Holds)> =
         of.kind.columns().iter().map(|(name, holds)| (column(name), *holds)).collect();
     let people = column("author").zip(column("approver"));
+    let none: Arc<str> = "".into();
     let mut read = read_files(files, &of.schema, config, |rows: &mut Numbered<ToldRow>, batch, row| {
         let at = time(batch, 1, row);
         let until = until_at.and_then(|column| optional_time(batch, column, row));
@@ -169,23 +171,25 @@ pub fn read(
                 return Some(("until", Reason::TermTooLong));
             }
         }
+        let number = batch.first_row + row as u64;
         let cell = |(column, holds): &(Option<usize>, Holds)| cell(batch, (*column)?, row, *holds);
         let told = Told {
             kind: of.kind,
             at,
             until,
             known_at: known_at.and_then(|column| optional_time(batch, column, row)).unwrap_or(at),
-            cells: cells.iter().map(cell).collect(),
-            file: String::new(),
-            row: batch.first_row + row as u64,
+            cells: std::array::from_fn(|at| cells.get(at).and_then(cell)),
+            place: None,
+            basis: Basis::Row(InputRow { file: none.clone(), row: number }),
         };
-        let known_at = told.known_at;
-        rows.push((told.row, ToldRow { person: key(batch, 0, row), told, known_at }));
+        rows.push((number, ToldRow { person: key(batch, 0, row), told }));
         None
     })?;
     for file in &mut read {
-        let name = file.balance.file.clone();
-        file.rows.iter_mut().for_each(|(_, row)| row.told.file.clone_from(&name));
+        let name: Arc<str> = file.balance.file.as_str().into();
+        for (row, fact) in &mut file.rows {
+            fact.told.basis = Basis::Row(InputRow { file: name.clone(), row: *row });
+        }
     }
     Ok(read)
 }
@@ -201,7 +205,9 @@ fn cell(batch: &Batch, column: usize, row: usize, holds: Holds) -> Option<ToldCe
             }
             _ => None,
         },
-        Holds::Text | Holds::Number => optional_text(batch, column, row).map(ToldCell::Text),
+        Holds::Text | Holds::Number => {
+            optional_text(batch, column, row).map(|text| ToldCell::Text(text.into()))
+        }
     }
 }
 
@@ -251,10 +257,8 @@ pub struct PlaceRow {
     pub known_at: Second,
     /// The county a region lies in.
     pub county: Option<String>,
-    /// File the row stands in.
-    pub file: String,
-    /// Row there, from 1.
-    pub row: u64,
+    /// Where it stands.
+    pub at: InputRow,
 }
 
 /// The checked rows of each file of communities or regions.
@@ -267,6 +271,7 @@ pub fn read_places(
     config: &TableConfig,
 ) -> Result<Vec<FileRows<Vec<PlaceRow>>>> {
     let (schema, words) = if table == "regions" { (&REGIONS, LEVELS) } else { (&COMMUNITIES, CLOSURES) };
+    let none: Arc<str> = "".into();
     let mut read = read_files(files, schema, config, |rows: &mut Vec<PlaceRow>, batch, row| {
         let (from, until) = (time(batch, 2, row), optional_time(batch, 3, row));
         if let Some(reason) = until.and_then(|until| span_fault(from, until)) {
@@ -280,14 +285,13 @@ pub fn read_places(
             until,
             known_at: optional_time(batch, 4, row).unwrap_or(from),
             county: (schema.columns.len() > 5).then(|| optional_text(batch, 5, row)).flatten(),
-            file: String::new(),
-            row: batch.first_row + row as u64,
+            at: InputRow { file: none.clone(), row: batch.first_row + row as u64 },
         });
         None
     })?;
     for file in &mut read {
-        let name = file.balance.file.clone();
-        file.rows.iter_mut().for_each(|row| row.file.clone_from(&name));
+        let name: Arc<str> = file.balance.file.as_str().into();
+        file.rows.iter_mut().for_each(|row| row.at.file = name.clone());
     }
     Ok(read)
 }

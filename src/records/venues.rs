@@ -75,16 +75,16 @@ impl FromIterator<VenueFacts> for FactsByVenue {
 }
 
 /// One row of the residences table.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResidenceRow {
     /// Row in its file, from 1.
     pub row: u64,
-    /// The person's key in the file's id table.
+    /// The person's key in the file's id table 0.
     pub person: u32,
-    /// The region whose office is in charge of the person.
-    pub region_id: String,
-    /// The community there, if it is told.
-    pub community_id: Option<String>,
+    /// The key in id table 1 of the region whose office is in charge of the person.
+    pub region: u32,
+    /// The key in id table 2 of the community there, or [`NO_KEY`].
+    pub community: u32,
 }
 
 pub(super) const VENUES: Schema = Schema {
@@ -101,11 +101,12 @@ pub(super) const VENUES: Schema = Schema {
 
 pub(super) const RESIDENCES: Schema = Schema {
     table: "residences",
-    id_tables: 1,
+    // Places are few and the rows many: as ids they are no text of their own in every row.
+    id_tables: 3,
     columns: &[
         ColumnSpec::new("person_id", Kind::Id(0), true),
-        ColumnSpec::new("region_id", Kind::Text, true),
-        ColumnSpec::new("community_id", Kind::Text, false),
+        ColumnSpec::new("region_id", Kind::Id(1), true),
+        ColumnSpec::new("community_id", Kind::Id(2), false),
     ],
 };
 
@@ -138,10 +139,12 @@ pub fn read_residences(
     config: &TableConfig,
 ) -> Result<Vec<FileRows<Vec<ResidenceRow>>>> {
     read_files(files, &RESIDENCES, config, |rows: &mut Vec<ResidenceRow>, batch, row| {
-        let region_id = optional_text(batch, 1, row).expect("a required column");
-        let community_id = optional_text(batch, 2, row);
-        let number = batch.first_row + row as u64;
-        rows.push(ResidenceRow { row: number, person: key(batch, 0, row), region_id, community_id });
+        let community = match &batch.columns[2] {
+            Some(Column::Ids(keys)) => keys[row],
+            _ => NO_KEY,
+        };
+        let (person, region) = (key(batch, 0, row), key(batch, 1, row));
+        rows.push(ResidenceRow { row: batch.first_row + row as u64, person, region, community });
         None
     })
 }

@@ -184,19 +184,49 @@ impl Persons {
                 *self = Persons::held(IdTable::new(kind));
             }
         }
+        let mut all: Vec<Vec<Option<u32>>> =
+            others.iter().map(|other| self.keys(other.ids())).collect::<Result<_>>()?;
         let mut new = IdTable::new(self.kind());
         let mut buffer = String::new();
-        for other in others {
-            for row in 0..other.len() {
-                let Some(id) = convert(other.ids().get(row), self.kind(), &mut buffer) else { continue };
-                if self.key(id)?.is_none() {
+        for (other, keys) in others.iter().zip(&all) {
+            for row in (0..other.len()).filter(|row| keys[*row].is_none()) {
+                if let Some(id) = convert(other.ids().get(row), self.kind(), &mut buffer) {
                     new.key_or_insert(id);
                 }
             }
         }
         self.more.absorb(&[&new]);
-        let keys = |other: &&IdTable| (0..other.len()).map(|row| self.key(other.ids().get(row))).collect();
-        others.iter().map(keys).collect()
+        let stored = self.with_visits() as u32;
+        for (other, keys) in others.iter().zip(&mut all) {
+            for (row, key) in keys.iter_mut().enumerate().filter(|(_, key)| key.is_none()) {
+                let id = convert(other.ids().get(row), self.kind(), &mut buffer);
+                *key = id.and_then(|id| Some(stored + self.more.key(id)?));
+            }
+        }
+        Ok(all)
+    }
+
+    /// The key of each of these ids, as [`Persons::key`]; many are found in the order of the ids, each page read once.
+    ///
+    /// # Errors
+    /// As for [`Persons::key`].
+    pub fn keys(&self, others: &IdColumn) -> Result<Vec<Option<u32>>> {
+        let Known::Runs(runs) = &*self.known else {
+            return (0..others.len()).map(|row| self.key(others.get(row))).collect();
+        };
+        let mut buffer = String::new();
+        let mut keys = vec![None; others.len()];
+        let mut wanted: Vec<(u64, u32)> = Vec::new();
+        for (row, key) in keys.iter_mut().enumerate() {
+            let Some(id) = convert(others.get(row), self.kind(), &mut buffer) else { continue };
+            *key = self.more.key(id).map(|more| self.with_visits() as u32 + more);
+            wanted.push((ids::token(id).expect("runs hold integers"), row as u32));
+        }
+        wanted.par_sort_unstable();
+        let found: Vec<Vec<(u32, u32)>> =
+            wanted.par_chunks(1 << 14).map(|wanted| find_all(runs, wanted)).collect::<Result<_>>()?;
+        found.into_iter().flatten().for_each(|(row, key)| keys[row as usize] = Some(key));
+        Ok(keys)
     }
 
     /// The ids of `keys`, in that order.
@@ -277,19 +307,31 @@ impl Persons {
 }
 
 fn find(runs: &[Run], token: u64) -> Result<Option<u32>> {
+    Ok(find_all(runs, &[(token, 0)])?.first().map(|(_, key)| *key))
+}
+
+/// The row and key of every one of these tokens, in their order, that a run holds.
+fn find_all(runs: &[Run], wanted: &[(u64, u32)]) -> Result<Vec<(u32, u32)>> {
+    let mut found = Vec::new();
     let mut values: Vec<u64> = Vec::new();
     for run in runs {
-        // Ids are distinct, so the last page that starts no later holds the id if any does.
-        let Some(page) = run.file.starts.partition_point(|start| *start <= token).checked_sub(1) else {
-            continue;
-        };
-        values.clear();
-        run.tokens_of(page..page + 1, &mut values)?;
-        if let Ok(at) = values.binary_search(&token) {
-            return Ok(Some(run.first_key + (run.file.rows_of(&(page..page + 1)).start + at) as u32));
+        let mut read = None;
+        for (token, row) in wanted {
+            // Ids are distinct, so the last page that starts no later holds the id if any does.
+            let Some(page) = run.file.starts.partition_point(|start| start <= token).checked_sub(1) else {
+                continue;
+            };
+            if read != Some(page) {
+                values.clear();
+                run.tokens_of(page..page + 1, &mut values)?;
+                read = Some(page);
+            }
+            if let Ok(at) = values.binary_search(token) {
+                found.push((*row, run.first_key + (run.file.rows_of(&(page..page + 1)).start + at) as u32));
+            }
         }
     }
-    Ok(None)
+    Ok(found)
 }
 
 impl Run {

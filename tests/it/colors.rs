@@ -8,8 +8,9 @@ use jiff::tz::TimeZone;
 use ringtrace::colors::scheme::EMBEDDED;
 use ringtrace::colors::vectors::{case, contact};
 use ringtrace::colors::{Scheme, assign};
-use ringtrace::facts::kind::{FactKind, Holds, Instant, Told, ToldCell};
+use ringtrace::facts::kind::{Basis, FactKind, Holds, Instant, Told, ToldCell};
 use ringtrace::facts::{CaseFact, Fact};
+use ringtrace::records::InputRow;
 use ringtrace::records::cases::Status;
 use ringtrace::rings::{Edge, TracedPerson};
 use toml::{Table, Value};
@@ -439,13 +440,14 @@ impl Made {
                         (Cell::Word(word), Holds::Words(known)) => {
                             ToldCell::Word(known.iter().find(|known| *known == word).unwrap())
                         }
-                        (Cell::Word(word), _) => ToldCell::Text(word.clone()),
+                        (Cell::Word(word), _) => ToldCell::Text(word.as_str().into()),
                     })
                 };
-                let cells = kind.columns().iter().map(cell).collect();
+                let cells = std::array::from_fn(|at| kind.columns().get(at).and_then(cell));
                 let at = time(kind.times()[0]).unwrap();
                 let until = time(Instant::Until);
-                Made::Told(Told { kind, at, until, known_at: at, cells, file: "facts.csv".into(), row: 1 })
+                let basis = Basis::Row(InputRow { file: "facts.csv".into(), row: 1 });
+                Made::Told(Told { kind, at, until, known_at: at, cells, place: None, basis })
             }
         }
     }

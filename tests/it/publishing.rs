@@ -341,23 +341,24 @@ fn no_color_without_evidence() {
         ("color", texts(&["purple", "red"])),
     ]);
     let evidence = |person: &str, rule: &str, venue: Option<&str>, overlap: i64, file: Option<&str>| {
-        let maybe = |cell: Option<&str>| -> ArrayRef {
-            Arc::new(arrow::array::StringArray::from(vec![Some("w1"), cell]))
+        let text = |cells: [Option<&str>; 2]| -> ArrayRef {
+            Arc::new(arrow::array::StringArray::from(cells.to_vec()))
         };
         library_table(&[
-            ("person_id", texts(&[person, "a"])),
-            ("rule_id", texts(&[rule, "R1"])),
-            ("color", texts(&["red", "purple"])),
-            ("fact", texts(&["contact", "case"])),
-            ("ring", ints(&[1, 0])),
-            ("source_kind", texts(&["person", ""])),
-            ("source_id", texts(&["a", ""])),
-            ("venue_id", Arc::new(arrow::array::StringArray::from(vec![venue, None])) as ArrayRef),
+            ("person_id", texts(&["a", person])),
+            ("rule_id", texts(&["R1", rule])),
+            ("color", texts(&["purple", "red"])),
+            ("fact", texts(&["case", "contact"])),
+            ("ring", Arc::new(arrow::array::UInt8Array::from(vec![None, Some(1)])) as ArrayRef),
+            ("source_kind", text([None, Some("person")])),
+            ("source_id", text([None, Some("a")])),
+            ("venue_id", text([None, venue])),
             ("from", ints(&[1, 1])),
             ("until", ints(&[2, 2])),
-            ("overlap_s", ints(&[overlap, 0])),
-            ("input_file", maybe(file)),
-            ("input_row", Arc::new(UInt64Array::from(vec![None, Some(3)])) as ArrayRef),
+            ("overlap_s", ints(&[0, overlap])),
+            ("input_file", text([file, None])),
+            ("input_row", Arc::new(UInt64Array::from(vec![Some(3), None])) as ArrayRef),
+            ("place_row", Arc::new(UInt64Array::from(vec![None, None])) as ArrayRef),
         ])
     };
     let good = evidence("b", "R2", Some("v1"), 600, Some("cases.csv"));

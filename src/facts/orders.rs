@@ -1,0 +1,82 @@
+//! Orders need a health fact of the person: one that rests on nothing is refused.
+
+use std::collections::HashMap;
+
+use super::kind::{Basis, Cell, FactKind, Told};
+use super::{CaseFact, Fact, Facts};
+use crate::records::rejects::{FileBalance, Reason};
+use crate::records::told::ORDER_DAYS;
+use crate::rings::Traced;
+use crate::store::format::RejectRow;
+use crate::time::{FOREVER, Second};
+
+impl Facts {
+    /// Takes back the orders about persons of whom no health fact of the 14 days before is known: they go to rejects.
+    pub fn refuse_orders(&mut self, traced: &Traced, fever: i64) {
+        // The last health fact of everyone about whom there is an order.
+        let orders = self.told.iter().filter(|(_, told)| told.kind == FactKind::Order);
+        let mut last: HashMap<u32, Option<Second>> = orders.map(|(person, _)| (*person, None)).collect();
+        if last.is_empty() {
+            return;
+        }
+        let mut know = |person: u32, at: Second| {
+            if let Some(known) = last.get_mut(&person) {
+                *known = Some(at).max(*known);
+            }
+        };
+        for (person, told) in self.told.iter().filter(|(_, told)| is_health_fact(told, fever)) {
+            let lasts = matches!(told.kind, FactKind::Isolation | FactKind::Residence);
+            know(*person, told.until.unwrap_or(if lasts { FOREVER } else { told.at }));
+        }
+        for CaseFact { case, .. } in &self.cases {
+            know(case.person, case.recovered_at.unwrap_or(FOREVER));
+        }
+        traced.contacts.iter().for_each(|contact| know(contact.person, contact.exposed.last_exposed_at));
+        let (kept, refused): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.told).into_iter().partition(|(person, told)| {
+                let recent = told.at.saturating_sub(ORDER_DAYS * 86_400);
+                told.kind != FactKind::Order || last[person].is_some_and(|at| at >= recent)
+            });
+        self.told = kept;
+        for (_, order) in &refused {
+            let Basis::Row(at) = &order.basis else { unreachable!("orders are told by rows") };
+            let of_file = |file: &&mut FileBalance| file.table == "orders" && *file.file == *at.file;
+            let file = self.files.iter_mut().find(of_file).expect("the order was read from it");
+            file.accepted -= 1;
+            file.rejected += 1;
+            self.rejects.push(RejectRow {
+                table: "orders".into(),
+                file: at.file.to_string(),
+                row: at.row,
+                column: "person_id".into(),
+                reason: Reason::NoHealthFact.word().into(),
+            });
+        }
+        if !refused.is_empty() {
+            self.notes
+                .push(format!("{} orders refused: no health fact is known of the person", refused.len()));
+        }
+    }
+}
+
+/// Whether the fact is a reason to look after a person's health, which an order needs: what someone decided is none.
+pub(super) fn is_health_fact(told: &Told, fever: i64) -> bool {
+    let fact = Fact::Told(told);
+    let is =
+        |column: &str, words: &[&str]| words.iter().any(|word| fact.cell(column) == Some(Cell::Word(word)));
+    let warm = || matches!(fact.cell("celsius"), Some(Cell::Number(degrees)) if degrees >= fever);
+    match told.kind {
+        FactKind::ClinicVisit | FactKind::Purchase | FactKind::Symptom | FactKind::Isolation => true,
+        FactKind::Test => is("result", &["positive"]),
+        FactKind::Temperature => warm(),
+        FactKind::Checkin => is("status", &["unwell"]) || warm(),
+        FactKind::RegionStay => is("level", &["medium", "high", "reported"]) && is("reach", &["region"]),
+        FactKind::Residence => is("status", &["closed", "sealed"]),
+        FactKind::Appeal
+        | FactKind::Push
+        | FactKind::Order
+        | FactKind::Confirmation
+        | FactKind::Case
+        | FactKind::Contact => false,
+    }
+}

@@ -1,0 +1,473 @@
+//! Facts that follow from two tables: living in a community that is closed, having stayed in a region that has a level.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use jiff::civil::Date;
+use rayon::prelude::*;
+
+use super::kind::{Basis, COLUMNS_MAX, FactKind, REACHES, Told, ToldCell};
+use super::orders::is_health_fact;
+use super::{Fact, Facts, merge, reject};
+use crate::colors::Scheme;
+use crate::config::Config;
+use crate::error::Result;
+use crate::ids::{IdTable, NO_KEY};
+use crate::records::rejects::Reason;
+use crate::records::told::{self, ORDER_DAYS, PlaceRow, StayRow};
+use crate::records::{self, FileRows, InputRow, venues};
+use crate::store::VisitSource;
+use crate::time::{FOREVER, Second, end_of_day, local_date};
+
+/// Venues of a range whose visits are looked at together.
+const RANGE_VISITS: u64 = 1 << 18;
+
+/// The region each person lives in.
+#[derive(Default)]
+pub struct Residences {
+    names: Vec<String>,
+    /// Number of the region by person key, as far as any is known.
+    of: Vec<u32>,
+}
+
+impl Residences {
+    /// The region a person lives in, if it is known.
+    pub fn of(&self, person: u32) -> Option<&str> {
+        let region = *self.of.get(person as usize)?;
+        self.names.get(region as usize).map(String::as_str)
+    }
+
+    /// How many live in each region.
+    pub fn counts(&self) -> BTreeMap<String, u64> {
+        let mut counts = vec![0; self.names.len()];
+        self.of.iter().filter(|region| **region != NO_KEY).for_each(|region| counts[*region as usize] += 1);
+        self.names.iter().cloned().zip(counts).filter(|(_, count)| *count > 0).collect()
+    }
+}
+
+/// A row of residences with its person's key, and its places as numbers in the order of their names.
+struct Home {
+    person: u32,
+    region: u32,
+    community: Option<u32>,
+    file: u32,
+    row: u64,
+}
+
+impl Facts {
+    /// Reads residences, and communities, which make living there a fact. With `as_of`, here and below, what became known
+    /// then or later is left out. Residences of persons of whom nothing else is known are of no use; their rows are
+    /// accepted.
+    ///
+    /// # Errors
+    /// Those of reading the files; so below.
+    pub(super) fn read_residences(&mut self, config: &Config, as_of: Option<Second>) -> Result<()> {
+        let communities = match config.table("communities").paths.is_empty() {
+            true => Vec::new(),
+            false => self.read_places("communities", config, as_of)?,
+        };
+        let table = config.table("residences");
+        if table.paths.is_empty() {
+            return Ok(());
+        }
+        let mut files = venues::read_residences(&records::stamp("residences", table)?, table)?;
+        // Whoever lives in one of the communities is known by that.
+        let listed: HashSet<&str> = communities.iter().map(|row| row.place.as_str()).collect();
+        let mut residents = Vec::new();
+        let places = |file: &FileRows<_>, table: usize| -> Vec<String> {
+            let ids = file.ids[table].ids();
+            (0..ids.len()).map(|key| ids.get(key).to_string()).collect()
+        };
+        for file in &files {
+            let meant: Vec<bool> = places(file, 2).iter().map(|place| listed.contains(&**place)).collect();
+            let mut ids = IdTable::new(file.ids[0].ids().kind());
+            for row in file.rows.iter().filter(|row| meant.get(row.community as usize) == Some(&true)) {
+                ids.key_or_insert(file.ids[0].ids().get(row.person as usize));
+            }
+            residents.push(ids);
+        }
+        self.persons.absorb(&residents.iter().collect::<Vec<_>>())?;
+        let mut names: Vec<String> =
+            files.iter().flat_map(|file| [places(file, 1), places(file, 2)]).flatten().collect();
+        names.sort_unstable();
+        names.dedup();
+        let mut homes: Vec<Home> = Vec::new();
+        for (number, file) in (0..).zip(&mut files) {
+            let keys = self.persons.keys(file.ids[0].ids())?;
+            let ranks = |table: usize| -> Vec<u32> {
+                let rank = |place| names.binary_search(place).expect("one of those gathered") as u32;
+                places(file, table).iter().map(rank).collect()
+            };
+            let (regions, communities) = (ranks(1), ranks(2));
+            homes.extend(file.rows.iter().filter_map(|row| {
+                let community = communities.get(row.community as usize).copied();
+                let (person, region) = (keys[row.person as usize]?, regions[row.region as usize]);
+                Some(Home { person, region, community, file: number, row: row.row })
+            }));
+            file.rows = Vec::new();
+            file.ids = Vec::new();
+        }
+        // Of contradicting rows the smallest region stands, whatever order they come in.
+        homes
+            .par_sort_unstable_by_key(|home| (home.person, home.region, home.community, home.file, home.row));
+        let mut of = vec![NO_KEY; self.persons.len()];
+        let mut last: Option<&Home> = None;
+        let mut living: Vec<&Home> = Vec::new();
+        for home in &homes {
+            let before = last.filter(|last| last.person == home.person);
+            match before {
+                Some(first) if of[home.person as usize] != home.region => {
+                    reject(&mut files[home.file as usize], home.row, "person_id", Reason::Contradicts);
+                    last = Some(first);
+                    continue;
+                }
+                Some(before) if before.community == home.community => merge(&mut files[home.file as usize]),
+                _ => living.extend(home.community.map(|_| home)),
+            }
+            of[home.person as usize] = home.region;
+            last = Some(home);
+        }
+        let files_of: Vec<std::sync::Arc<str>> =
+            files.iter().map(|file| file.balance.file.as_str().into()).collect();
+        let mut rows_of: HashMap<&str, Vec<&PlaceRow>> = HashMap::new();
+        communities.iter().for_each(|row| rows_of.entry(&row.place).or_default().push(row));
+        for home in living {
+            let community = &names[home.community.expect("chosen for it") as usize];
+            for row in rows_of.get(community.as_str()).into_iter().flatten() {
+                let basis = InputRow { file: files_of[home.file as usize].clone(), row: home.row };
+                let place = ToldCell::Text(row.place.as_str().into());
+                let told = Told {
+                    kind: FactKind::Residence,
+                    at: row.from,
+                    until: row.until,
+                    known_at: row.known_at,
+                    cells: [Some(ToldCell::Word(row.word)), Some(place), None],
+                    place: Some(row.at.clone()),
+                    basis: Basis::Row(basis),
+                };
+                self.told.push((home.person, told));
+            }
+        }
+        self.residences = Residences { names, of };
+        self.close(files);
+        Ok(())
+    }
+
+    /// Reads regions and trips, and finds the stays in those regions that one of the schemes can mean.
+    pub(super) fn read_regions(
+        &mut self,
+        config: &Config,
+        visits: &dyn VisitSource,
+        as_of: Option<Second>,
+        schemes: &[&Scheme],
+    ) -> Result<()> {
+        if config.table("regions").paths.is_empty() {
+            if !config.table("trips").paths.is_empty() {
+                self.notes.push("trips are given but no regions: which of them matter cannot be said".into());
+            }
+            return Ok(());
+        }
+        let regions = Regions::new(self.read_places("regions", config, as_of)?, as_of, schemes)?;
+        let mut stays = regions.of_visits(visits, as_of)?;
+        let (trips, at) = match config.table("trips").paths.is_empty() {
+            true => (Vec::new(), Vec::new()),
+            false => self.read_trips(config, as_of)?,
+        };
+        let mut near: HashMap<&str, Vec<u32>> = HashMap::new();
+        for (number, trip) in (0..).zip(&trips) {
+            let near = near.entry(&trip.region).or_insert_with(|| regions.near(&trip.region));
+            for place in near {
+                regions.keep(
+                    &mut stays.0,
+                    (trip.person, *place),
+                    (trip.from, trip.until),
+                    Came::Trip(number),
+                );
+            }
+        }
+        stays.compact(visits);
+        self.told.extend(stays.0.into_iter().map(|stay| (stay.person, regions.fact(&stay, &at))));
+        Ok(())
+    }
+
+    /// The rows of communities or regions that are known; of those about the same place, word and start the last known.
+    fn read_places(&mut self, name: &str, config: &Config, as_of: Option<Second>) -> Result<Vec<PlaceRow>> {
+        let table = config.table(name);
+        let mut files = told::read_places(name, &records::stamp(name, table)?, table)?;
+        let mut rows: Vec<(PlaceRow, usize)> = Vec::new();
+        for (number, file) in files.iter_mut().enumerate() {
+            let end = as_of.unwrap_or(FOREVER);
+            let known =
+                std::mem::take(&mut file.rows).into_iter().filter(|row| row.known_at < end && row.from < end);
+            rows.extend(known.map(|row| (row, number)));
+        }
+        let place = |row: &PlaceRow| (row.place.clone(), row.word, row.from);
+        rows.sort_by_cached_key(|(row, _)| {
+            let until = row.until.unwrap_or(FOREVER);
+            (place(row), Reverse(row.known_at), until, row.county.clone(), row.at.clone())
+        });
+        rows.dedup_by(|next, kept| {
+            let same = place(&next.0) == place(&kept.0);
+            if same {
+                merge(&mut files[next.1]);
+                kept.0.county = kept.0.county.take().or(next.0.county.take());
+            }
+            same
+        });
+        self.close(files);
+        let mut rows: Vec<PlaceRow> = rows.into_iter().map(|(row, _)| row).collect();
+        // A place has one word at a time: what has no end of its own ends when the next begins.
+        rows.sort_by(|a, b| (&a.place, a.from, a).cmp(&(&b.place, b.from, b)));
+        for at in 1..rows.len() {
+            let (before, after) = rows.split_at_mut(at);
+            let (last, next) = (&mut before[at - 1], &after[0]);
+            if last.place == next.place && last.from < next.from && last.until.is_none() {
+                last.until = Some(next.from);
+            }
+        }
+        Ok(rows)
+    }
+
+    /// The trips that are known, each with where it stands.
+    fn read_trips(
+        &mut self,
+        config: &Config,
+        as_of: Option<Second>,
+    ) -> Result<(Vec<StayRow>, Vec<InputRow>)> {
+        let table = config.table("trips");
+        let mut files = told::read_trips(&records::stamp("trips", table)?, table)?;
+        let keys = self.persons.absorb(&files.iter().map(|f| &f.ids[0]).collect::<Vec<&IdTable>>())?;
+        let mut stays: Vec<(StayRow, usize, u64)> = Vec::new();
+        for (number, (file, keys)) in files.iter_mut().zip(keys).enumerate() {
+            for (row, stay) in std::mem::take(&mut file.rows) {
+                let end = as_of.unwrap_or(FOREVER);
+                if stay.known_at >= end || stay.from >= end {
+                    continue;
+                }
+                // What lasts beyond the night has lasted until the night.
+                let stay = StayRow { until: stay.until.min(end - 1).max(stay.from), ..stay };
+                match keys[stay.person as usize] {
+                    Some(person) => stays.push((StayRow { person, ..stay }, number, row)),
+                    None => reject(file, row, "person_id", Reason::ForeignId),
+                }
+            }
+        }
+        stays.par_sort_unstable_by(|(a, a_file, a_row), (b, b_file, b_row)| {
+            let last = |stay: &StayRow| (Reverse(stay.known_at), stay.until);
+            let trip = |stay: &StayRow| (stay.person, stay.from);
+            (trip(a), &a.region, last(a), a_file, a_row).cmp(&(trip(b), &b.region, last(b), b_file, b_row))
+        });
+        stays.dedup_by(|next, kept| {
+            let same =
+                (next.0.person, next.0.from, &next.0.region) == (kept.0.person, kept.0.from, &kept.0.region);
+            if same {
+                merge(&mut files[next.1]);
+            }
+            same
+        });
+        let names: Vec<std::sync::Arc<str>> =
+            files.iter().map(|file| file.balance.file.as_str().into()).collect();
+        self.close(files);
+        Ok(stays
+            .into_iter()
+            .map(|(stay, file, row)| (stay, InputRow { file: names[file].clone(), row }))
+            .unzip())
+    }
+}
+
+/// The regions that have a level which someone asks about.
+struct Regions {
+    rows: Vec<PlaceRow>,
+    county: HashMap<String, String>,
+    /// By row and reach: whether a rule can mean such a stay.
+    meant: Vec<bool>,
+    /// A stay that ended before is too old for every rule.
+    since: Second,
+}
+
+/// How someone came to stay in a region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Came {
+    /// By a visit to the venue of this key.
+    Visit(u32),
+    /// By the trip of this number.
+    Trip(u32),
+}
+
+/// A stay of a person that a region's row means.
+#[derive(Clone, Copy, Debug)]
+struct Stay {
+    person: u32,
+    /// Row and reach: twice the row's number, and one more for a stay elsewhere in its county.
+    near: u32,
+    from: Second,
+    until: Second,
+    came: Came,
+}
+
+/// Stays, of which only the last of each person under each row is kept: it ends last; of those the longest, then a visit
+/// to the smallest venue id.
+#[derive(Default)]
+struct Stays(Vec<Stay>);
+
+impl Stays {
+    fn compact(&mut self, visits: &dyn VisitSource) {
+        let ids = visits.venues().ids.ids();
+        let order = |a: &Stay, b: &Stay| {
+            let key = |stay: &Stay| (stay.person, stay.near, Reverse(stay.until), stay.from);
+            key(a).cmp(&key(b)).then_with(|| match (a.came, b.came) {
+                (Came::Visit(a), Came::Visit(b)) => ids.get(a as usize).cmp(&ids.get(b as usize)),
+                (Came::Trip(a), Came::Trip(b)) => a.cmp(&b),
+                (Came::Visit(_), Came::Trip(_)) => std::cmp::Ordering::Less,
+                (Came::Trip(_), Came::Visit(_)) => std::cmp::Ordering::Greater,
+            })
+        };
+        self.0.par_sort_unstable_by(order);
+        self.0.dedup_by_key(|stay| (stay.person, stay.near));
+    }
+
+    /// Adds what another thread found. What piles up is thinned out, so that it stays near one stay a person.
+    fn join(mut self, mut other: Stays, visits: &dyn VisitSource) -> Stays {
+        if self.0.len() < other.0.len() {
+            std::mem::swap(&mut self, &mut other);
+        }
+        self.0.append(&mut other.0);
+        self.compact(visits);
+        self
+    }
+}
+
+impl Regions {
+    fn new(rows: Vec<PlaceRow>, as_of: Option<Second>, schemes: &[&Scheme]) -> Result<Regions> {
+        let county = rows.iter().filter_map(|row| Some((row.place.clone(), row.county.clone()?))).collect();
+        let mut regions = Regions { meant: Vec::new(), rows, county, since: 0 };
+        let means = |near: usize| {
+            let probe = regions.told(near as u32, 0, 0, Basis::Visit(NO_KEY));
+            let asked = schemes.iter().flat_map(|scheme| &scheme.rules);
+            is_health_fact(&probe, 0) || asked.into_iter().any(|rule| rule.means(&Fact::Told(&probe)))
+        };
+        let meant = (0..2 * regions.rows.len()).map(means).collect();
+        regions.meant = meant;
+        if let Some(end) = as_of {
+            let since = |scheme: &&Scheme| -> Result<Second> {
+                let date = local_date(end - 1, &scheme.time_zone);
+                let earlier = |days: u32| date.saturating_sub(jiff::Span::new().days(i64::from(days)));
+                // An order of 14 days looks back 14 more.
+                let order = earlier(2 * ORDER_DAYS + 2);
+                let asked = scheme.longest(FactKind::RegionStay).map(earlier).unwrap_or(Date::MIN);
+                let first = order.min(asked);
+                Ok(if first.year() < 1970 { 0 } else { end_of_day(first, &scheme.time_zone)? })
+            };
+            let all: Vec<Second> = schemes.iter().map(since).collect::<Result<_>>()?;
+            regions.since = all.into_iter().min().unwrap_or(0);
+        }
+        Ok(regions)
+    }
+
+    fn county_of<'a>(&'a self, region: &'a str) -> &'a str {
+        self.county.get(region).map_or(region, String::as_str)
+    }
+
+    /// The rows that a stay in the region comes near, and how near, as in [`Stay::near`].
+    fn near(&self, region: &str) -> Vec<u32> {
+        let county = self.county_of(region);
+        let reach = |row: &PlaceRow| {
+            if row.place == region {
+                return Some(0);
+            }
+            (row.place == county || self.county_of(&row.place) == county).then_some(1)
+        };
+        let near = self.rows.iter().enumerate().filter_map(|(at, row)| Some(2 * at as u32 + reach(row)?));
+        near.filter(|near| self.meant[*near as usize]).collect()
+    }
+
+    /// Keeps the stay under a row that still held when it began, or came to hold later.
+    fn keep(
+        &self,
+        stays: &mut Vec<Stay>,
+        (person, near): (u32, u32),
+        (from, until): (Second, Second),
+        came: Came,
+    ) {
+        let level_until = self.rows[near as usize / 2].until.unwrap_or(FOREVER);
+        let until = until.min(level_until);
+        if level_until > from && until >= self.since {
+            stays.push(Stay { person, near, from, until, came });
+        }
+    }
+
+    /// The last stay of everyone who visited a venue of such a region, in one pass over the days that matter.
+    fn of_visits(&self, visits: &dyn VisitSource, as_of: Option<Second>) -> Result<Stays> {
+        let venues = visits.venues();
+        let mut near: HashMap<&str, u32> = HashMap::new();
+        let mut lists: Vec<Vec<u32>> = vec![Vec::new()];
+        let of_venue: Vec<u32> = (0..venues.ids.len())
+            .map(|key| {
+                let Some(region) = venues.facts[key].region_id.as_deref() else { return 0 };
+                *near.entry(region).or_insert_with(|| {
+                    let list = self.near(region);
+                    if list.is_empty() {
+                        return 0;
+                    }
+                    lists.push(list);
+                    lists.len() as u32 - 1
+                })
+            })
+            .collect();
+        if lists.len() == 1 {
+            return Ok(Stays::default());
+        }
+        let mut pieces = Vec::new();
+        let recent = |extent: &crate::store::DayExtent| extent.left_max >= self.since;
+        for (day, extent) in visits.days().iter().enumerate().filter(|(_, extent)| recent(extent)) {
+            let ranges = visits.venue_ranges(&[day], (extent.rows / RANGE_VISITS).max(1) as usize)?;
+            pieces.extend(ranges.into_iter().map(|range| (day, range)));
+        }
+        let stays_of = |(day, range): &(usize, std::ops::Range<u32>)| -> Result<Stays> {
+            let mut stays = Vec::new();
+            let rows = visits.rows_at(*day, range.clone())?;
+            let keys = visits.keys(*day, rows.clone())?;
+            let meant = |venue: &u32| range.contains(venue) && of_venue[*venue as usize] > 0;
+            if !keys.venue.iter().any(meant) {
+                return Ok(Stays::default());
+            }
+            let times = visits.times(*day, rows)?;
+            let begun = |row: &usize| as_of.is_none_or(|end| times.arrived[*row] < end);
+            for (row, venue) in
+                keys.venue.iter().enumerate().filter(|(row, venue)| meant(venue) && begun(row))
+            {
+                // A stay inferred past the night has lasted until the night.
+                let until = as_of.map_or(times.left[row], |end| times.left[row].min(end - 1));
+                let span = (times.arrived[row].min(until), until);
+                for near in &lists[of_venue[*venue as usize] as usize] {
+                    self.keep(&mut stays, (keys.person[row], *near), span, Came::Visit(*venue));
+                }
+            }
+            let mut stays = Stays(stays);
+            stays.compact(visits);
+            Ok(stays)
+        };
+        let join = |a: Stays, b: Stays| Ok(a.join(b, visits));
+        pieces.par_iter().map(stays_of).try_reduce(Stays::default, join)
+    }
+
+    fn fact(&self, stay: &Stay, trips: &[InputRow]) -> Told {
+        let basis = match stay.came {
+            Came::Visit(venue) => Basis::Visit(venue),
+            Came::Trip(number) => Basis::Row(trips[number as usize].clone()),
+        };
+        self.told(stay.near, stay.from, stay.until, basis)
+    }
+
+    fn told(&self, near: u32, from: Second, until: Second, basis: Basis) -> Told {
+        let row = &self.rows[near as usize / 2];
+        let cells: [Option<ToldCell>; COLUMNS_MAX] = [
+            Some(ToldCell::Word(row.word)),
+            Some(ToldCell::Word(REACHES[near as usize % 2])),
+            Some(ToldCell::Text(row.place.as_str().into())),
+        ];
+        let kind = FactKind::RegionStay;
+        let place = Some(row.at.clone());
+        Told { kind, at: from, until: Some(until), known_at: row.known_at, cells, place, basis }
+    }
+}
