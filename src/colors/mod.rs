@@ -17,7 +17,7 @@ pub use release::{Effect, Term};
 pub use scheme::{Rule, Scheme};
 
 /// From so many facts of a person on, effects are kept rather than worked out for each fact.
-const MANY: usize = 32;
+const MANY: usize = 16;
 
 /// Why a person has a color.
 #[derive(Clone, Debug)]
@@ -66,6 +66,52 @@ pub fn assign<'a>(facts: &[(u32, Fact<'a>)], scheme: &Scheme, date: Date) -> Vec
         (!reasons.is_empty()).then_some(Colored { person, reasons, ruled_out })
     };
     persons.par_iter().filter_map(color).collect()
+}
+
+/// A change of color to come, if nothing else becomes known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ahead {
+    /// The first day of the new color.
+    pub day: Date,
+    /// Rank and rule that decide before it; `None` for a healthy person.
+    pub before: Option<(usize, usize)>,
+    /// Rank and rule that decide from it on.
+    pub after: Option<(usize, usize)>,
+}
+
+/// The changes of color in the `days` after `date` of a person who is colored as `today`, if nothing else becomes known.
+pub fn ahead(
+    own: &PersonFacts<'_, '_>,
+    today: &Colored<'_>,
+    scheme: &Scheme,
+    date: Date,
+    days: i64,
+) -> Vec<Ahead> {
+    let decides = |reasons: &[Reason<'_>]| reasons.first().map(|reason| (reason.rank, reason.rule));
+    let next_end = |shown: &[Reason<'_>], ruled_out: &[Reason<'_>]| {
+        shown.iter().chain(ruled_out).filter_map(|reason| reason.effect.until).min().unwrap_or(Date::MAX)
+    };
+    // Nothing changes before some reason ends, unless something known is still to come, or a rule pauses.
+    let pauses = |rule: &Rule| {
+        let (_, first) = rule.phases.split_last().expect("a rule has phases");
+        first.iter().any(|phase| phase.color == scheme.healthy())
+    };
+    let every_day = scheme.rules.iter().any(pauses) || own.knows_after(scheme, date);
+    let mut now = decides(&today.reasons);
+    let mut end = next_end(&today.reasons, &today.ruled_out);
+    let mut changes = Vec::new();
+    for day in (1..=days).map(|ahead| date.saturating_add(jiff::Span::new().days(ahead))) {
+        if day < end && !every_day {
+            continue;
+        }
+        let (shown, ruled_out) = reasons(own, scheme, day);
+        let next = decides(&shown);
+        if next.map(|(rank, _)| rank) != now.map(|(rank, _)| rank) {
+            changes.push(Ahead { day, before: now, after: next });
+        }
+        (now, end) = (next, next_end(&shown, &ruled_out));
+    }
+    changes
 }
 
 /// The reasons of a person with these facts on a date, in the order of [`assign`], none for a healthy one; and those that
@@ -150,12 +196,8 @@ mod tests {
         let scheme = Scheme::load("five-color", Path::new(".")).unwrap();
         let day = 86_400;
         let case = case(Status::Confirmed, &BTreeMap::from([(Instant::SampledAt, 100 * day)]));
-        let ((near, near_edge), (late, late_edge)) = (contact(1, 90 * day), contact(1, 95 * day));
-        let facts = [
-            (0, Fact::Contact(&near, near_edge)),
-            (0, Fact::Case(&case)),
-            (0, Fact::Contact(&late, late_edge)),
-        ];
+        let (near, late) = (contact(1, 90 * day), contact(1, 95 * day));
+        let facts = [(0, Fact::Contact(&near)), (0, Fact::Case(&case)), (0, Fact::Contact(&late))];
         let date = crate::time::local_date(100 * day, &scheme.time_zone);
         let colored = assign(&facts, &scheme, date);
         let ids: Vec<&str> = colored[0].reasons.iter().map(|r| scheme.rules[r.rule].id.as_str()).collect();

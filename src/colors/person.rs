@@ -84,6 +84,15 @@ impl<'f, 'a> PersonFacts<'f, 'a> {
         own
     }
 
+    /// Whether some fact happens or begins after a date.
+    pub fn knows_after(&self, scheme: &Scheme, date: Date) -> bool {
+        let later = |fact: &Fact<'_>| {
+            let mut times = fact.kind().times().iter().filter_map(|time| fact.time(*time));
+            times.any(|at| local_date(at, &scheme.time_zone) > date)
+        };
+        self.facts.iter().any(|(_, fact)| later(fact))
+    }
+
     /// Whether an appeal was decided so that the fact does not count under the rule: by the last decision on it, and for
     /// what the rule counts from no later than that and was known by then. What comes after is new evidence.
     pub fn is_overturned(&self, rule: &Rule, fact: &Fact<'_>) -> bool {

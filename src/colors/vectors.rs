@@ -11,7 +11,7 @@ use crate::facts::kind::{Basis, Cell, FactKind, Holds, Instant, Told, ToldCell};
 use crate::facts::{CaseFact, Fact};
 use crate::records::InputRow;
 use crate::records::cases::{CaseRow, Status};
-use crate::rings::{Best, Edge, Exposed, Exposure, SourceRef, TracedPerson};
+use crate::rings::{Best, Exposed, SourceRef, TracedPerson};
 use crate::time::{Reading, Second, parse_date, parse_instant};
 
 /// Facts about one person and what the pack must make of them.
@@ -126,7 +126,7 @@ pub fn unnoticed(scheme: &Scheme) -> Vec<String> {
 /// What the facts of a vector are made of.
 enum Made {
     Case(CaseFact),
-    Contact(TracedPerson, Edge),
+    Contact(TracedPerson),
     Told(Told),
 }
 
@@ -134,7 +134,7 @@ impl Made {
     fn fact(&self) -> Fact<'_> {
         match self {
             Made::Case(case) => Fact::Case(case),
-            Made::Contact(contact, edge) => Fact::Contact(contact, *edge),
+            Made::Contact(contact) => Fact::Contact(contact),
             Made::Told(told) => Fact::Told(told),
         }
     }
@@ -226,8 +226,7 @@ fn make(fact: &VectorFact, later: Second, scheme: &Scheme) -> std::result::Resul
             let ring = if let Some(ToldCell::Number(ring)) = cells[0] { ring } else { 1 };
             let ring = u8::try_from(ring).map_err(|_| format!("{ring} is no ring"))?;
             let last = times.get(&Instant::LastExposedAt).or(times.get(&Instant::FirstExposedAt)).copied();
-            let (person, edge) = contact(ring, last.unwrap_or(900));
-            Ok(Made::Contact(person, edge))
+            Ok(Made::Contact(contact(ring, last.unwrap_or(900))))
         }
         kind => {
             let at = times.get(&kind.times()[0]).copied().ok_or(format!("a {} needs a time", kind.word()))?;
@@ -261,7 +260,7 @@ pub fn case(status: Status, times: &BTreeMap<Instant, Second>) -> CaseFact {
 }
 
 /// A contact whose last exposure ended then.
-pub fn contact(ring: u8, last_exposed_at: Second) -> (TracedPerson, Edge) {
+pub fn contact(ring: u8, last_exposed_at: Second) -> TracedPerson {
     let from = last_exposed_at.saturating_sub(900);
     let best = Best { from, overlap_s: 900, source: 0, venue: 0, observed_s: 0 };
     let exposed = Exposed {
@@ -272,10 +271,5 @@ pub fn contact(ring: u8, last_exposed_at: Second) -> (TracedPerson, Edge) {
         exposures: 1,
         best,
     };
-    let exposure = Exposure { contact: 0, source: 0, from, until: last_exposed_at, venue: 0, observed_s: 0 };
-    let source = SourceRef::Person(1);
-    (
-        TracedPerson { person: 0, ring, exposed, best_source: source, sources: None },
-        Edge { source, ring, exposure },
-    )
+    TracedPerson { person: 0, ring, exposed, best_source: SourceRef::Person(1), sources: None }
 }

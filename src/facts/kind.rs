@@ -295,7 +295,7 @@ impl Fact<'_> {
     pub fn kind(&self) -> FactKind {
         match self {
             Fact::Case(_) => FactKind::Case,
-            Fact::Contact(..) => FactKind::Contact,
+            Fact::Contact(_) => FactKind::Contact,
             Fact::Told(told) => told.kind,
         }
     }
@@ -304,7 +304,7 @@ impl Fact<'_> {
     pub fn order(&self) -> impl Ord + '_ {
         match self {
             Fact::Case(case) => (FactKind::Case, Some(*case), None, None),
-            Fact::Contact(contact, _) => {
+            Fact::Contact(contact) => {
                 let exposed = &contact.exposed;
                 let contact = (contact.ring, exposed.first_exposed_at, exposed.last_exposed_at);
                 (FactKind::Contact, None, Some(contact), None)
@@ -317,7 +317,7 @@ impl Fact<'_> {
     pub fn cell(&self, column: &str) -> Option<Cell<'_>> {
         match self {
             Fact::Case(case) => Some(Cell::Word(case.case.status.word())),
-            Fact::Contact(contact, _) => Some(Cell::Number(contact.ring.into())),
+            Fact::Contact(contact) => Some(Cell::Number(contact.ring.into())),
             Fact::Told(told) => told.cell(column),
         }
     }
@@ -326,7 +326,7 @@ impl Fact<'_> {
     pub fn known_at(&self) -> Option<Second> {
         match self {
             Fact::Case(case) => case.case.reported_at,
-            Fact::Contact(..) => None,
+            Fact::Contact(_) => None,
             Fact::Told(told) => Some(told.known_at),
         }
     }
@@ -340,8 +340,8 @@ impl Fact<'_> {
             (Fact::Case(c), Instant::IsolatedAt) => c.case.isolated_at,
             (Fact::Case(c), Instant::InfectiousFrom) => c.case.infectious_from,
             (Fact::Case(c), Instant::RecoveredAt) => c.case.recovered_at,
-            (Fact::Contact(c, _), Instant::FirstExposedAt) => Some(c.exposed.first_exposed_at),
-            (Fact::Contact(c, _), Instant::LastExposedAt) => Some(c.exposed.last_exposed_at),
+            (Fact::Contact(c), Instant::FirstExposedAt) => Some(c.exposed.first_exposed_at),
+            (Fact::Contact(c), Instant::LastExposedAt) => Some(c.exposed.last_exposed_at),
             (Fact::Told(told), Instant::Until) => told.until,
             (Fact::Told(told), instant) => (told.kind.times().first() == Some(&instant)).then_some(told.at),
             _ => None,

@@ -17,7 +17,7 @@ use crate::ids::IdTable;
 use crate::records::cases::{self, CaseRow, Status};
 use crate::records::rejects::{FileBalance, Reason, Reject};
 use crate::records::{self, FileRows, windows};
-use crate::rings::{Edge, Seeds, Traced, TracedPerson};
+use crate::rings::{Seeds, Traced, TracedPerson};
 use crate::store::VisitSource;
 use crate::store::format::RejectRow;
 use crate::store::persons::Persons;
@@ -82,8 +82,8 @@ pub struct Place {
 pub enum Fact<'a> {
     /// The person is a case.
     Case(&'a CaseFact),
-    /// The person was exposed; with the edge that explains it.
-    Contact(&'a TracedPerson, Edge),
+    /// The person was exposed.
+    Contact(&'a TracedPerson),
     /// What a table of facts says.
     Told(&'a Told),
 }
@@ -281,12 +281,11 @@ impl Facts {
         }
     }
 
-    /// Every fact that rules can see, by person: cases as read, contacts with the edge of their best exposure, and what
-    /// the tables of facts say.
+    /// Every fact that rules can see, by person: cases as read, contacts, and what the tables of facts say.
     pub fn all<'a>(&'a self, traced: &'a Traced) -> Vec<(u32, Fact<'a>)> {
         let mut facts: Vec<(u32, Fact<'a>)> =
             self.cases.iter().map(|c| (c.case.person, Fact::Case(c))).collect();
-        facts.extend(traced.contacts.iter().map(|c| (c.person, Fact::Contact(c, c.best_edge()))));
+        facts.extend(traced.contacts.iter().map(|c| (c.person, Fact::Contact(c))));
         facts.extend(self.told.iter().map(|(person, told)| (*person, Fact::Told(told))));
         facts.par_sort_by_key(|(person, _)| *person);
         facts

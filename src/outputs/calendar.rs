@@ -8,7 +8,7 @@ use arrow::array::{Int64Array, RecordBatch, UInt64Array};
 use jiff::civil::Date;
 use rayon::prelude::*;
 
-use crate::colors::{self, Colored, PersonFacts, Reason, Scheme};
+use crate::colors::{self, Ahead, Colored, PersonFacts, Scheme};
 use crate::error::Result;
 use crate::facts::kind::{Cell, FactKind, Told, ToldCell};
 use crate::facts::{Fact, Facts};
@@ -34,18 +34,8 @@ pub fn calendar(
         let first = facts.partition_point(|(person, _)| *person < today.person);
         let end = first + facts[first..].partition_point(|(person, _)| *person == today.person);
         let own = PersonFacts::new(&facts[first..end], scheme);
-        let decides = |reasons: &[Reason<'_>]| reasons.first().map(|reason| (reason.rank, reason.rule));
-        let mut now = decides(&today.reasons);
-        let mut changes = Vec::new();
-        for ahead in 1..=DAYS_AHEAD {
-            let day = date.saturating_add(jiff::Span::new().days(ahead));
-            let next = decides(&colors::reasons(&own, scheme, day).0);
-            if next.map(|(rank, _)| rank) != now.map(|(rank, _)| rank) {
-                changes.push((day, row, now, next));
-            }
-            now = next;
-        }
-        changes
+        let ahead = colors::ahead(&own, today, scheme, date, DAYS_AHEAD);
+        ahead.into_iter().map(|Ahead { day, before, after }| (day, row, before, after)).collect::<Vec<_>>()
     };
     let mut changes: Vec<_> = register.rows.par_iter().enumerate().flat_map_iter(changes_of).collect();
     changes.sort_by_key(|(day, row, ..)| (*day, *row));

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray, RecordBatch};
+use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::outputs::csv::{self, Reader};
@@ -13,13 +14,12 @@ use crate::outputs::csv::{self, Reader};
 /// # Errors
 /// `storage`; `integrity` if the lists together do not hold every row of the register once.
 pub fn write(folder: &Path, register: &RecordBatch) -> Result<Vec<PathBuf>> {
-    let cell = |name: &str, row: usize| {
-        let column = register.column_by_name(name).expect("a column of the register");
-        csv::plain(column, row).unwrap_or_default()
-    };
-    let mut lists: BTreeMap<(String, String), Vec<u32>> = BTreeMap::new();
+    let texts =
+        |name: &str| register.column_by_name(name).expect("a column of the register").as_string::<i32>();
+    let (colors, regions) = (texts("color"), texts("region_id"));
+    let mut lists: BTreeMap<(&str, &str), Vec<u32>> = BTreeMap::new();
     for row in 0..register.num_rows() {
-        lists.entry((cell("color", row), cell("region_id", row))).or_default().push(row as u32);
+        lists.entry((colors.value(row), regions.value(row))).or_default().push(row as u32);
     }
     let listed: usize = lists.values().map(Vec::len).sum();
     if listed != register.num_rows() {
@@ -28,12 +28,12 @@ pub fn write(folder: &Path, register: &RecordBatch) -> Result<Vec<PathBuf>> {
             "this is a defect in ringtrace; nothing was published",
         ));
     }
-    let mut files = Vec::new();
-    for ((color, region), rows) in &lists {
+    let write = |((color, region), rows): (&(&str, &str), &Vec<u32>)| {
         let place = folder.join("lists").join(file_name(color));
-        files.extend(csv::write(&place, &file_name(region), register, rows, Reader::Spreadsheet)?);
-    }
-    Ok(files)
+        csv::write(&place, &file_name(region), register, rows, Reader::Spreadsheet)
+    };
+    let files: Result<Vec<Vec<PathBuf>>> = lists.par_iter().map(write).collect();
+    Ok(files?.concat())
 }
 
 /// Bytes a file name may have before its tail is replaced by a hash; file systems allow 255.

@@ -43,7 +43,7 @@ impl<'a> Register<'a> {
             order.iter().map(|row| unsorted[*row as usize].take().expect("each row once")).collect();
         let region = |row: &Colored<'_>| {
             let of_venue = || match &row.reasons[0].fact {
-                Fact::Contact(contact, _) => {
+                Fact::Contact(contact) => {
                     venues.facts[contact.exposed.best.venue as usize].region_id.as_deref()
                 }
                 Fact::Case(_) | Fact::Told(_) => None,
@@ -96,24 +96,27 @@ impl<'a> Register<'a> {
             .flat_map(|(at, row)| row.reasons.iter().map(move |reason| (at, reason)))
             .collect();
         let edge = |reason: &Reason<'a>| match reason.fact {
-            Fact::Contact(_, edge) => Some(edge),
+            Fact::Contact(contact) => Some(contact.best_edge()),
             Fact::Case(_) | Fact::Told(_) => None,
         };
         let input = |reason: &Reason<'a>| match reason.fact {
             Fact::Case(case) => Some((case.file.as_str(), case.row)),
             Fact::Told(told) => told.row().map(|row| (&*row.file, row.row)),
-            Fact::Contact(..) => None,
+            Fact::Contact(_) => None,
         };
         // Where and when the person was, by tracing or by a visit to a venue of a region.
         let there = |reason: &Reason<'a>| match reason.fact {
-            Fact::Contact(_, edge) => Some((edge.exposure.venue, edge.exposure.from, edge.exposure.until)),
+            Fact::Contact(contact) => {
+                let best = contact.best_edge().exposure;
+                Some((best.venue, best.from, best.until))
+            }
             Fact::Told(told) => told.visit(),
             Fact::Case(_) => None,
         };
         let visits = || rows.iter().map(|(_, reason)| there(reason));
         let place = |reason: &Reason<'a>| match reason.fact {
             Fact::Told(told) => told.place.as_ref(),
-            Fact::Case(_) | Fact::Contact(..) => None,
+            Fact::Case(_) | Fact::Contact(_) => None,
         };
         let places = || rows.iter().map(|(_, reason)| place(reason));
         let edges = || rows.iter().map(|(_, reason)| edge(reason));

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
 use jiff::civil::Date;
+use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::ids::IdType;
@@ -152,8 +153,7 @@ pub fn publish(runs: &Runs, place: &Path, tables: &NightTables, mut record: RunR
 
 fn write_all(work: &Path, tables: &NightTables, record: &mut RunRecord) -> Result<()> {
     publish::create_folder(work)?;
-    let mut files = Vec::new();
-    for (name, table) in [
+    let all = [
         ("appeals", &tables.appeals),
         ("calendar", &tables.calendar),
         ("changes", &tables.changes),
@@ -165,11 +165,13 @@ fn write_all(work: &Path, tables: &NightTables, record: &mut RunRecord) -> Resul
         ("rejects", &tables.rejects),
         ("sources", &tables.sources),
         ("venues", &tables.venues),
-    ] {
+    ];
+    let write = |(name, table): &(&str, &RecordBatch)| {
         let path = work.join(format!("{name}.parquet"));
         tables::write_parquet(&path, table)?;
-        files.push(path);
-    }
+        Ok(path)
+    };
+    let mut files: Vec<PathBuf> = all.par_iter().map(write).collect::<Result<_>>()?;
     let path = work.join("scheme.toml");
     publish::write_file(&path, tables.scheme.as_bytes())?;
     files.push(path);
@@ -184,15 +186,16 @@ fn write_all(work: &Path, tables: &NightTables, record: &mut RunRecord) -> Resul
     }
     files.extend(lists::write(work, &tables.colors)?);
     files.sort();
-    for path in files {
-        let bytes = std::fs::read(&path).map_err(Error::storage(&path, "reading back"))?;
+    let hash = |path: &PathBuf| {
+        let bytes = std::fs::read(path).map_err(Error::storage(path, "reading back"))?;
         let name = path.strip_prefix(work).expect("written below it");
-        record.outputs.push(Output {
+        Ok(Output {
             path: name.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/"),
             bytes: bytes.len() as u64,
             blake3: blake3::hash(&bytes).to_hex().to_string(),
-        });
-    }
+        })
+    };
+    record.outputs = files.par_iter().map(hash).collect::<Result<_>>()?;
     let text = serde_json::to_string_pretty(record).expect("a record is plain data");
     publish::write_file(&work.join("run.json"), text.as_bytes())
 }

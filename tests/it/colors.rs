@@ -7,12 +7,12 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use ringtrace::colors::scheme::EMBEDDED;
 use ringtrace::colors::vectors::{case, contact};
-use ringtrace::colors::{Scheme, assign};
+use ringtrace::colors::{PersonFacts, Scheme, ahead, assign};
 use ringtrace::facts::kind::{Basis, FactKind, Holds, Instant, Told, ToldCell};
 use ringtrace::facts::{CaseFact, Fact};
 use ringtrace::records::InputRow;
 use ringtrace::records::cases::Status;
-use ringtrace::rings::{Edge, TracedPerson};
+use ringtrace::rings::TracedPerson;
 use toml::{Table, Value};
 
 use crate::random::{Random, for_seeds};
@@ -411,7 +411,7 @@ fn plain(kind: FactKind, cells: &[(&'static str, Cell)], times: &[(&'static str,
 /// What the engine takes.
 enum Made {
     Case(CaseFact),
-    Contact(TracedPerson, Edge),
+    Contact(TracedPerson),
     Told(Told),
 }
 
@@ -430,8 +430,7 @@ impl Made {
             }
             FactKind::Contact => {
                 let Cell::Number(ring) = fact.cells["ring"] else { unreachable!() };
-                let (person, edge) = contact(ring as u8, time(Instant::LastExposedAt).unwrap());
-                Made::Contact(person, edge)
+                Made::Contact(contact(ring as u8, time(Instant::LastExposedAt).unwrap()))
             }
             kind => {
                 let cell = |(name, holds): &(&'static str, Holds)| {
@@ -455,7 +454,7 @@ impl Made {
     fn fact(&self) -> Fact<'_> {
         match self {
             Made::Case(case) => Fact::Case(case),
-            Made::Contact(contact, edge) => Fact::Contact(contact, *edge),
+            Made::Contact(contact) => Fact::Contact(contact),
             Made::Told(told) => Fact::Told(told),
         }
     }
@@ -602,6 +601,22 @@ fn oracle_colors_are_those_of_a_walk_day_by_day() {
         let mut expected = expected;
         expected.sort();
         assert_eq!(found, expected, "{} of {own:?} on {date}", scheme.id);
+        // What the calendar says is what every later day gives, if nothing else becomes known.
+        let Some(today) = colored.first() else { return };
+        let decided = |day: i64| {
+            let colored = assign(&facts, scheme, civil(day));
+            colored.first().map(|colored| (colored.reasons[0].rank, colored.reasons[0].rule))
+        };
+        let changes = (date + 1..=date + 14).map(|day| (day, decided(day - 1), decided(day)));
+        let changes = changes.filter(|(_, before, after)| before.map(|b| b.0) != after.map(|a| a.0));
+        let ahead = ahead(&PersonFacts::new(&facts, scheme), today, scheme, civil(date), 14);
+        let ahead = ahead.into_iter().map(|ahead| (number(ahead.day), ahead.before, ahead.after));
+        assert_eq!(
+            ahead.collect::<Vec<_>>(),
+            changes.collect::<Vec<_>>(),
+            "{} of {own:?} on {date}",
+            scheme.id
+        );
     });
 }
 
