@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, Config, Edges, TimeUnit};
 use crate::error::{Error, Result};
+use crate::outputs::explain::Language;
 use crate::schema;
 use crate::time::{self, Reading};
 
@@ -102,6 +103,18 @@ pub enum Command {
         /// Zone to show times in; the run's without it
         #[arg(long, value_name = "ZONE")]
         time_zone: Option<String>,
+        /// The configuration of the night, to check against its visit store; without it ringtrace.toml beside the folder of runs
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Language of the words
+        #[arg(long, value_name = "LANGUAGE", default_value = "en")]
+        language: Language,
+        /// Name the other persons on the way back to a source, too
+        #[arg(long, conflicts_with = "evidence_pack")]
+        identify: bool,
+        /// Write everything the color rests on to a JSON file, without anyone else's identity, such as for an appeal
+        #[arg(long, value_name = "FILE")]
+        evidence_pack: Option<PathBuf>,
     },
     /// Ask a run's tables in SQL
     Query {

@@ -22,7 +22,7 @@ use crate::outputs::run::{NightTables, Runs, publish, register_of};
 use crate::outputs::stream::TraceFiles;
 use crate::outputs::summary::Outlook;
 use crate::outputs::tables::{self, ContactColumns, Names, RowIds};
-use crate::outputs::{calendar, hold};
+use crate::outputs::{self, calendar, hold};
 use crate::records;
 use crate::records::rejects::FileBalance;
 use crate::rings::{self, LocalRunner, Plan, Traced};
@@ -130,6 +130,7 @@ pub fn night(config: &Config, base: &Path, date: Date, progress: &dyn Progress) 
         appeals: calendar::open_appeals(&facts, &scheme, date)?,
         calendar: calendar::calendar(&register, &all, &scheme, date),
         overdue: calendar::overdue(&register, &scheme),
+        facts: outputs::facts::table_of(&facts, names)?,
         venues: tables::venues(&traced, visits.venues()),
         sources: tables::sources(&facts, &config.contacts, names)?,
         changes: register::changes(&register, &published, &scheme),

@@ -84,6 +84,20 @@ impl<'f, 'a> PersonFacts<'f, 'a> {
         own
     }
 
+    /// The last positive sample of these days.
+    pub fn last_positive(&self, from: Date, until: Date) -> Option<Second> {
+        let positive = self.positive.iter().rev().find(|(day, _)| *day <= until);
+        positive.filter(|(day, _)| *day >= from).map(|(_, at)| *at)
+    }
+
+    /// The first of these days with a confirmation for the rule.
+    pub fn confirmation(&self, rule: &Rule, from: Date, until: Date) -> Option<Date> {
+        let counts = |(day, of): &&(Date, Option<&str>)| {
+            (from..=until).contains(day) && of.is_none_or(|of| of == rule.id)
+        };
+        self.confirmed.iter().find(counts).map(|(day, _)| *day)
+    }
+
     /// Whether some fact happens or begins after a date.
     pub fn knows_after(&self, scheme: &Scheme, date: Date) -> bool {
         let later = |fact: &Fact<'_>| {

@@ -79,6 +79,25 @@ pub struct Term {
     ended: Option<Date>,
 }
 
+/// How a rule's term runs for a person: its phases up to that of a date, and what each condition of that one has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arithmetic {
+    /// The civil day of the anchor.
+    pub day_zero: Date,
+    /// First day of each phase that is over, and the first day after it.
+    pub over: Vec<(Date, Date)>,
+    /// First day of the phase that goes on.
+    pub start: Date,
+    /// The day that its days count from.
+    pub zero: Date,
+    /// The first day after its length; `None` if it has none.
+    pub term: Option<Date>,
+    /// Its tests: the day of the phase on which each is due, and the day of the sample that counts.
+    pub tests: Vec<(Date, Option<Date>)>,
+    /// Day of the confirmation that counts.
+    pub confirmed: Option<Date>,
+}
+
 /// A day so many days later, at most the last there is.
 pub(super) fn after(day: Date, days: u32) -> Date {
     day.saturating_add(jiff::Span::new().days(i64::from(days)))
@@ -115,54 +134,93 @@ impl Scheme {
     /// A contact whose day 0 is still to come (by a stay inferred past midnight) already counts; no other fact does, such
     /// as a discharge that is planned.
     pub fn effect(&self, rule: &Rule, term: &Term, own: &PersonFacts<'_, '_>, date: Date) -> Option<Effect> {
-        let Term { mut start, anchor, ended } = *term;
+        let Term { start, anchor, ended } = *term;
         if ended.is_some_and(|ended| ended <= date) {
             return None;
         }
-        let held = u32::from(self.holds_last_day);
         if start > date && rule.fact != FactKind::Contact {
             return None;
         }
+        let (at, (start, zero), term) = self.phase_on(rule, (start, anchor), own, date, |_| {})?;
+        let phase = &rule.phases[at];
+        let state = self.release(rule, phase, (start, zero), own, date);
+        let release = match &state {
+            Some((state, _)) => state.met.map(|met| met.max(term.unwrap_or(met))),
+            None => term,
+        };
+        let tomorrow = after(date, 1);
+        let earliest = (state.is_some() || term.is_some()).then(|| {
+            let conditions = state.as_ref().map(|(state, _)| state.earliest);
+            let first =
+                release.unwrap_or_else(|| conditions.into_iter().chain(term).fold(tomorrow, Date::max));
+            rule.phases[at + 1..].iter().try_fold(first, |start, phase| self.shortest(phase, start))
+        });
+        let earliest = [earliest.flatten(), ended].into_iter().flatten().min();
+        let mut missing = state.map(|(_, missing)| missing).unwrap_or_default();
+        missing.days = term.map_or(0, |term| (term - date).get_days().max(0) as u32);
+        let until = [release, ended].into_iter().flatten().min();
+        let due = phase.tests_on.iter().map(|n| after(zero, *n)).filter(|due| *due >= date);
+        let checkin = (missing.checkins > 0).then(|| {
+            let today = own.checkins.binary_search_by_key(&date, |(day, _)| *day);
+            if today.is_ok() { tomorrow } else { date.max(start) }
+        });
+        let test = missing.test_from.map(|from| from.max(date));
+        Some(Effect {
+            phase: at,
+            since: start.min(date),
+            until,
+            next_due: due.chain(until).chain(checkin).chain(test).min(),
+            earliest,
+            missing,
+        })
+    }
+
+    /// The phase that goes on, its first day, the day its days count from, and the first day after its length; `None` if all
+    /// are over. `over` hears of every phase before it: its first day, and the first after it.
+    fn phase_on(
+        &self,
+        rule: &Rule,
+        (mut start, anchor): (Date, Second),
+        own: &PersonFacts<'_, '_>,
+        date: Date,
+        mut over: impl FnMut((Date, Date)),
+    ) -> Option<(usize, (Date, Date), Option<Date>)> {
         for (at, phase) in rule.phases.iter().enumerate() {
             // Day n of the phase is n days after this one.
-            let zero = if at == 0 { start } else { before(start, held) };
+            let zero = if at == 0 { start } else { before(start, u32::from(self.holds_last_day)) };
             let term = self.term(phase, anchor, zero);
-            if let Some(day) = self.released(rule, phase, (start, zero), term, own, date) {
-                start = day;
-                continue;
-            }
-            let state = self.release(rule, phase, (start, zero), own, date);
-            let release = match &state {
-                Some((state, _)) => state.met.map(|met| met.max(term.unwrap_or(met))),
-                None => term,
+            let Some(day) = self.released(rule, phase, (start, zero), term, own, date) else {
+                return Some((at, (start, zero), term));
             };
-            let tomorrow = after(date, 1);
-            let earliest = (state.is_some() || term.is_some()).then(|| {
-                let conditions = state.as_ref().map(|(state, _)| state.earliest);
-                let first =
-                    release.unwrap_or_else(|| conditions.into_iter().chain(term).fold(tomorrow, Date::max));
-                rule.phases[at + 1..].iter().try_fold(first, |start, phase| self.shortest(phase, start))
-            });
-            let earliest = [earliest.flatten(), ended].into_iter().flatten().min();
-            let mut missing = state.map(|(_, missing)| missing).unwrap_or_default();
-            missing.days = term.map_or(0, |term| (term - date).get_days().max(0) as u32);
-            let until = [release, ended].into_iter().flatten().min();
-            let due = phase.tests_on.iter().map(|n| after(zero, *n)).filter(|due| *due >= date);
-            let checkin = (missing.checkins > 0).then(|| {
-                let today = own.checkins.binary_search_by_key(&date, |(day, _)| *day);
-                if today.is_ok() { tomorrow } else { date.max(start) }
-            });
-            let test = missing.test_from.map(|from| from.max(date));
-            return Some(Effect {
-                phase: at,
-                since: start.min(date),
-                until,
-                next_due: due.chain(until).chain(checkin).chain(test).min(),
-                earliest,
-                missing,
-            });
+            over((start, day));
+            start = day;
         }
         None
+    }
+
+    /// How the term of a fact runs on a date on which its effect holds.
+    pub fn arithmetic(
+        &self,
+        rule: &Rule,
+        term: &Term,
+        own: &PersonFacts<'_, '_>,
+        date: Date,
+    ) -> Option<Arithmetic> {
+        let mut over = Vec::new();
+        let (at, (start, zero), end) =
+            self.phase_on(rule, (term.start, term.anchor), own, date, |phase| over.push(phase))?;
+        let phase = &rule.phases[at];
+        let due = phase.release.negative_tests_on.iter().map(|day| after(zero, *day));
+        let mut counted = self.counted(phase, (start, zero), own, date).into_iter();
+        Some(Arithmetic {
+            day_zero: term.start,
+            over,
+            start,
+            zero,
+            term: end,
+            tests: due.map(|due| (due, counted.next().map(|(day, _)| day))).collect(),
+            confirmed: own.confirmation(rule, start, date),
+        })
     }
 
     /// The first day after the phase's term.
@@ -252,10 +310,7 @@ impl Scheme {
             states.push(self.tests(phase, (start, zero), own, date, &mut missing));
         }
         if release.confirmation {
-            let counts = |(day, of): &&(Date, Option<&str>)| {
-                (start..=date).contains(day) && of.is_none_or(|of| of == rule.id)
-            };
-            let met = own.confirmed.iter().find(counts).map(|(day, _)| after(*day, 1));
+            let met = own.confirmation(rule, start, date).map(|day| after(day, 1));
             missing.confirmation = met.is_none();
             states.push(State { met, earliest: met.unwrap_or(after(date.max(start), 1)) });
         }
@@ -299,6 +354,34 @@ impl Scheme {
         (State { met, earliest }, left)
     }
 
+    /// The negative samples that count, the first for the first test that is due, and so on.
+    fn counted(
+        &self,
+        phase: &Phase,
+        (start, zero): (Date, Date),
+        own: &PersonFacts<'_, '_>,
+        date: Date,
+    ) -> Vec<(Date, Second)> {
+        let release = &phase.release;
+        let from = own.negative.partition_point(|(day, _)| *day < start);
+        let until = own.negative.partition_point(|(day, _)| *day <= date).max(from);
+        let mut negative = &own.negative[from..until];
+        if let Some(positive) = own.last_positive(start, date) {
+            negative = &negative[negative.partition_point(|(_, at)| *at <= positive)..];
+        }
+        let apart = release.hours_between_tests.saturating_mul(3_600);
+        let mut counted: Vec<(Date, Second)> = Vec::new();
+        for day in &release.negative_tests_on {
+            let due = after(zero, *day);
+            let from = counted.last().map_or(0, |(_, last)| last.saturating_add(apart));
+            negative = &negative[negative.partition_point(|(day, at)| *day < due || *at < from)..];
+            let Some((first, rest)) = negative.split_first() else { break };
+            counted.push(*first);
+            negative = rest;
+        }
+        counted
+    }
+
     fn tests(
         &self,
         phase: &Phase,
@@ -308,36 +391,17 @@ impl Scheme {
         missing: &mut Missing,
     ) -> State {
         let release = &phase.release;
-        let within = |all: &[(Date, Second)]| {
-            let from = all.partition_point(|(day, _)| *day < start);
-            from..all.partition_point(|(day, _)| *day <= date).max(from)
-        };
-        let positive = own.positive[within(&own.positive)].last().map(|(_, at)| *at);
-        let mut negative = &own.negative[within(&own.negative)];
-        if let Some(positive) = positive {
-            negative = &negative[negative.partition_point(|(_, at)| *at <= positive)..];
-        }
-        let apart = release.hours_between_tests.saturating_mul(3_600);
-        let mut last: Option<(Date, Second)> = None;
-        let mut counted = 0;
-        for day in &release.negative_tests_on {
-            let due = after(zero, *day);
-            let from = last.map_or(0, |(_, last)| last.saturating_add(apart));
-            negative = &negative[negative.partition_point(|(day, at)| *day < due || *at < from)..];
-            let Some((first, rest)) = negative.split_first() else { break };
-            last = Some(*first);
-            negative = rest;
-            counted += 1;
-        }
+        let counted = self.counted(phase, (start, zero), own, date);
+        let last = counted.last().copied();
         let date = date.max(start);
-        let left = &release.negative_tests_on[counted..];
+        let left = &release.negative_tests_on[counted.len()..];
         missing.tests = left.len() as u32;
         if left.is_empty() {
             let met = last.map(|(day, _)| after(day, 1));
             return State { met, earliest: met.unwrap_or(date) };
         }
         // Samples still to be taken: none before the date, none before the last positive one.
-        let void_until = positive.map_or(0, |at| at.saturating_add(1));
+        let void_until = own.last_positive(start, date).map_or(0, |at| at.saturating_add(1));
         let mut sampled = last.map(|(_, at)| at);
         for day in left {
             let next = self.next_sample(after(zero, *day).max(date), sampled, release).max(void_until);

@@ -17,7 +17,7 @@ use crate::time;
 const DAYS_MAX: u32 = 36_500;
 
 /// The packs that come with the program.
-pub const EMBEDDED: [(&str, &str); 8] = [
+pub const EMBEDDED: [(&str, &str); 12] = [
     ("national", include_str!("schemes/national.toml")),
     ("five-color", include_str!("schemes/five-color.toml")),
     ("orange-six", include_str!("schemes/orange-six.toml")),
@@ -26,6 +26,10 @@ pub const EMBEDDED: [(&str, &str); 8] = [
     ("red-code", include_str!("schemes/red-code.toml")),
     ("hangzhou-release", include_str!("schemes/hangzhou-release.toml")),
     ("tencent-two", include_str!("schemes/tencent-two.toml")),
+    ("nhc-7", include_str!("schemes/nhc-7.toml")),
+    ("nhc-8", include_str!("schemes/nhc-8.toml")),
+    ("nhc-9", include_str!("schemes/nhc-9.toml")),
+    ("twenty-measures", include_str!("schemes/twenty-measures.toml")),
 ];
 
 /// A checked scheme.

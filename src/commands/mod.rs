@@ -12,11 +12,12 @@ use crate::colors::{Scheme, vectors};
 use crate::config::{Config, base_of};
 use crate::error::{Error, Result};
 use crate::generate::{self, WorldSpec};
+use crate::outputs::csv;
+use crate::outputs::explain::{self, Identify};
 use crate::outputs::query::{self, Answer, Named};
 use crate::outputs::read::{Run, id_at};
 use crate::outputs::record::Balance;
 use crate::outputs::summary::{self, many, n};
-use crate::outputs::{csv, explain};
 use crate::pipeline::{self, From, Night, Selection};
 use crate::progress::Screen;
 use crate::store::ingest;
@@ -102,12 +103,26 @@ pub fn execute(cli: Cli) -> Result<Outcome> {
             print_night(&night, &common)?;
             Ok(outcome(&night.read, &config))
         }
-        Command::Explain { run, person_id, time_zone } => {
-            let run = Run::open(&run)?;
+        Command::Explain { run, person_id, time_zone, config, language, identify, evidence_pack } => {
+            let folder = run;
+            let run = Run::open(&folder)?;
             let scheme = run.scheme()?;
             let zone = time::zone(time_zone.as_deref().unwrap_or(&run.record.identity.time_zone))?;
-            let explanation = explain::gather(&run, &person_id, &scheme)?;
-            say(&common, || explanation.words(&scheme, &zone), || explanation.json())?;
+            let config = match config {
+                Some(path) => Ok(Config::read(&path)?),
+                None => config_beside(&folder),
+            };
+            let config = config.as_ref().map_err(Clone::clone);
+            let explanation = explain::gather(&run, &person_id, &scheme, config)?;
+            if let Some(path) = evidence_pack {
+                let pack = explanation.evidence_pack(&run, &scheme, &zone);
+                write_new(&path, &(serde_json::to_string_pretty(&pack).expect("plain data") + "\n"))?;
+                say(&common, || format!("{} written", path.display()), || json!({"evidence_pack": path}))?;
+                return Ok(Outcome::Done);
+            }
+            let identify = if identify { Identify::Everyone } else { Identify::NoOneElse };
+            let words = || explanation.words(&scheme, &zone, language, identify);
+            say(&common, words, || explanation.json(&scheme, identify))?;
             Ok(Outcome::Done)
         }
         Command::Query { run, name, sql, list, csv } => {
@@ -131,16 +146,7 @@ pub fn execute(cli: Cli) -> Result<Outcome> {
         }
         Command::Verify { scheme, run } => verify(scheme.as_deref(), run.as_deref(), &common),
         Command::Init { out } => {
-            if out.exists() {
-                return Err(Error::Conflict {
-                    what: format!("{}: is there already", out.display()),
-                    help: "choose another name with --out, or move it away".into(),
-                });
-            }
-            publish::write_file(
-                &std::path::absolute(&out).map_err(Error::storage(&out, "finding"))?,
-                TEMPLATE.as_bytes(),
-            )?;
+            write_new(&out, TEMPLATE)?;
             say(
                 &common,
                 || {
@@ -162,6 +168,28 @@ pub fn execute(cli: Cli) -> Result<Outcome> {
             Ok(Outcome::Done)
         }
     }
+}
+
+/// Writes a file that is not there yet.
+fn write_new(path: &Path, text: &str) -> Result<()> {
+    if path.exists() {
+        return Err(Error::Conflict {
+            what: format!("{}: is there already", path.display()),
+            help: "choose another name, or move it away".into(),
+        });
+    }
+    publish::write_file(&std::path::absolute(path).map_err(Error::storage(path, "finding"))?, text.as_bytes())
+}
+
+/// The configuration that lies beside the folder of runs, as `init`, `generate` and `demo` put it; else why there is none.
+fn config_beside(run: &Path) -> std::result::Result<Config, String> {
+    let none = || "there is no ringtrace.toml beside the folder of runs; give --config".to_string();
+    let folder = std::path::absolute(run).map_err(|_| none())?;
+    let path = folder.ancestors().nth(2).ok_or_else(none)?.join("ringtrace.toml");
+    if !path.exists() {
+        return Err(none());
+    }
+    Config::read(&path).map_err(|error| error.to_string())
 }
 
 /// Checks a pack, a night, or both.

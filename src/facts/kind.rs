@@ -32,6 +32,8 @@ pub enum FactKind {
     Isolation,
     /// A stay in a region that has a level.
     RegionStay,
+    /// A trip to a region, whatever its level.
+    Trip,
     /// Living in a community while it is closed.
     Residence,
     /// A color given by another code or province.
@@ -94,9 +96,9 @@ pub enum Instant {
     MeasuredAt,
     /// Check-in.
     CheckedInAt,
-    /// Isolation, region stay, residence: start.
+    /// Isolation, region stay, trip, residence: start.
     From,
-    /// Isolation: discharge; region stay: leaving; residence: reopening; push, order: end.
+    /// Isolation: discharge; region stay, trip: leaving; residence: reopening; push, order: end.
     Until,
     /// Push.
     PushedAt,
@@ -154,6 +156,26 @@ impl Instant {
 }
 
 impl FactKind {
+    /// All kinds.
+    pub const ALL: [FactKind; 16] = [
+        FactKind::Case,
+        FactKind::Contact,
+        FactKind::Test,
+        FactKind::ClinicVisit,
+        FactKind::Purchase,
+        FactKind::Temperature,
+        FactKind::Symptom,
+        FactKind::Checkin,
+        FactKind::Isolation,
+        FactKind::RegionStay,
+        FactKind::Trip,
+        FactKind::Residence,
+        FactKind::Push,
+        FactKind::Order,
+        FactKind::Confirmation,
+        FactKind::Appeal,
+    ];
+
     /// Its name in packs and outputs.
     pub fn word(self) -> &'static str {
         match self {
@@ -167,6 +189,7 @@ impl FactKind {
             FactKind::Checkin => "checkin",
             FactKind::Isolation => "isolation",
             FactKind::RegionStay => "region_stay",
+            FactKind::Trip => "trip",
             FactKind::Residence => "residence",
             FactKind::Push => "push",
             FactKind::Order => "order",
@@ -191,6 +214,7 @@ impl FactKind {
                 ("reach", Holds::Words(REACHES)),
                 ("region_id", Holds::Text),
             ],
+            FactKind::Trip => &[("region_id", Holds::Text)],
             FactKind::Residence => &[("status", Holds::Words(CLOSURES)), ("community_id", Holds::Text)],
             FactKind::Push => &[("color", Holds::Text), ("origin", Holds::Text)],
             FactKind::Order => &[("color", Holds::Text)],
@@ -211,7 +235,9 @@ impl FactKind {
             FactKind::Temperature => &[MeasuredAt],
             FactKind::Symptom => &[ReportedAt],
             FactKind::Checkin => &[CheckedInAt],
-            FactKind::Isolation | FactKind::RegionStay | FactKind::Residence => &[From, Until],
+            FactKind::Isolation | FactKind::RegionStay | FactKind::Trip | FactKind::Residence => {
+                &[From, Until]
+            }
             FactKind::Push => &[PushedAt, Until],
             FactKind::Order => &[IssuedAt, Until],
             FactKind::Confirmation => &[ConfirmedAt],

@@ -73,6 +73,7 @@ pub(super) fn is_health_fact(told: &Told, fever: i64) -> bool {
         FactKind::RegionStay => is("level", &["medium", "high", "reported"]) && is("reach", &["region"]),
         FactKind::Residence => is("status", &["closed", "sealed"]),
         FactKind::Appeal
+        | FactKind::Trip
         | FactKind::Push
         | FactKind::Order
         | FactKind::Confirmation

@@ -153,7 +153,7 @@ impl Facts {
         Ok(())
     }
 
-    /// Reads regions and trips, and finds the stays in those regions that one of the schemes can mean.
+    /// Reads trips and regions, and finds the stays in those regions that one of the schemes can mean.
     pub(super) fn read_regions(
         &mut self,
         config: &Config,
@@ -161,18 +161,26 @@ impl Facts {
         as_of: Option<Second>,
         schemes: &[&Scheme],
     ) -> Result<()> {
+        let (trips, at) = match config.table("trips").paths.is_empty() {
+            true => (Vec::new(), Vec::new()),
+            false => self.read_trips(config, as_of)?,
+        };
+        let trip = |(stay, row): (&StayRow, &InputRow)| {
+            let cells = [Some(ToldCell::Text(stay.region.as_str().into())), None, None];
+            let (at, until, known_at) = (stay.from, Some(stay.until), stay.known_at);
+            let basis = Basis::Row(row.clone());
+            (stay.person, Told { kind: FactKind::Trip, at, until, known_at, cells, place: None, basis })
+        };
+        self.told.extend(trips.iter().zip(&at).map(trip));
         if config.table("regions").paths.is_empty() {
-            if !config.table("trips").paths.is_empty() {
-                self.notes.push("trips are given but no regions: which of them matter cannot be said".into());
+            if !trips.is_empty() {
+                self.notes
+                    .push("trips are given but no regions: which level they have cannot be said".into());
             }
             return Ok(());
         }
         let regions = Regions::new(self.read_places("regions", config, as_of)?, as_of, schemes)?;
         let mut stays = regions.of_visits(visits, as_of)?;
-        let (trips, at) = match config.table("trips").paths.is_empty() {
-            true => (Vec::new(), Vec::new()),
-            false => self.read_trips(config, as_of)?,
-        };
         let mut near: HashMap<&str, Vec<u32>> = HashMap::new();
         for (number, trip) in (0..).zip(&trips) {
             let near = near.entry(&trip.region).or_insert_with(|| regions.near(&trip.region));

@@ -3,8 +3,10 @@
 pub mod calendar;
 pub mod csv;
 pub mod explain;
+pub mod facts;
 pub mod hold;
 pub mod lists;
+pub mod lookup;
 pub mod query;
 pub mod read;
 pub mod record;

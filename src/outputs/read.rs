@@ -3,16 +3,22 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt64Array};
+use arrow::compute::take_record_batch;
 use arrow::datatypes::{DataType, Int64Type, UInt64Type};
 
 use crate::colors::Scheme;
 use crate::error::{Error, Result};
 use crate::ids::Id;
 use crate::outputs::csv::plain;
+use crate::outputs::lookup::{self, Part};
 use crate::outputs::record::RunRecord;
 use crate::store::format::table_from_bytes;
 use crate::store::publish::read_published;
+use crate::time;
+
+/// Bytes of a table that is read whole, and so checked, when a few of its rows are asked for.
+const WHOLE_MAX: u64 = 4 << 20;
 
 /// A published run's folder with its record.
 pub struct Run {
@@ -46,12 +52,15 @@ impl Run {
         Ok(Run { folder: folder.into(), record })
     }
 
-    /// The scheme it was colored by, as it was then.
+    /// The scheme it was colored by, as it was then, with the zone of the night.
     ///
     /// # Errors
     /// `integrity` if the pack is not as published; `storage`.
     pub fn scheme(&self) -> Result<Scheme> {
-        Scheme::from_text(&String::from_utf8_lossy(&self.bytes("scheme.toml")?), "scheme.toml")
+        let text = self.bytes("scheme.toml")?;
+        let mut scheme = Scheme::from_text(&String::from_utf8_lossy(&text), "scheme.toml")?;
+        scheme.time_zone = time::zone(&self.record.identity.time_zone)?;
+        Ok(scheme)
     }
 
     /// Checks that every file of the run is as published.
@@ -76,6 +85,37 @@ impl Run {
         self.record.outputs.iter().filter_map(|o| o.path.strip_suffix(".parquet"))
     }
 
+    /// The rows of one of its tables whose cell in a column reads one of `texts`. A small table is checked whole; of a large
+    /// one only the pages are read that can hold such rows.
+    ///
+    /// # Errors
+    /// As for [`Run::table`].
+    pub fn lookup(&self, name: &str, column: &str, texts: &HashSet<String>) -> Result<Table> {
+        self.lookup_in(name, (column, texts), Part::WHOLE)
+    }
+
+    /// As [`Run::lookup`], in a part of the table at least.
+    ///
+    /// # Errors
+    /// As for [`Run::table`].
+    pub fn lookup_in(
+        &self,
+        name: &str,
+        (column, texts): (&str, &HashSet<String>),
+        part: Part<'_>,
+    ) -> Result<Table> {
+        let file = format!("{name}.parquet");
+        let small = self.record.outputs.iter().all(|output| output.path != file || output.bytes <= WHOLE_MAX);
+        if small {
+            let table = self.table(name)?;
+            let rows = table.rows_among(column, texts)?.into_iter().map(|row| row as u64);
+            let rows = UInt64Array::from_iter_values(rows);
+            let batch = take_record_batch(&table.batch, &rows).map_err(|e| Error::damaged(&file, e))?;
+            return Ok(Table { batch, name: file });
+        }
+        lookup::rows(&self.folder.join(&file), &file, (column, texts), part)
+    }
+
     /// One of its tables.
     ///
     /// # Errors
@@ -95,6 +135,11 @@ pub struct Table {
 }
 
 impl Table {
+    /// Rows read from the table of that name.
+    pub fn new(batch: RecordBatch, name: &str) -> Table {
+        Table { batch, name: name.into() }
+    }
+
     /// How many rows.
     pub fn len(&self) -> usize {
         self.batch.num_rows()
@@ -135,19 +180,81 @@ impl Table {
     /// `damaged` if there is no such column.
     pub fn rows_among(&self, name: &str, texts: &HashSet<String>) -> Result<Vec<usize>> {
         let column = self.column(name)?;
-        let rows = 0..self.len();
-        // Millions of ids are compared as they are, not made into text one by one.
-        if let Some(cells) = column.as_primitive_opt::<Int64Type>() {
-            let same = |text: &String| text.parse::<i64>().ok().filter(|id| id.to_string() == *text);
-            let ids: HashSet<i64> = texts.iter().filter_map(same).collect();
-            return Ok(rows.filter(|row| cells.is_valid(*row) && ids.contains(&cells.value(*row))).collect());
+        Ok(Among::new(column.data_type(), texts).rows(column))
+    }
+}
+
+/// Cells to look for, as the column holds them: millions of ids are compared as they are, not made into text one by one.
+pub enum Among<'t> {
+    /// Integers, sorted.
+    Ints(Vec<i64>),
+    /// Unsigned integers, sorted.
+    Uints(Vec<u64>),
+    /// Anything else, by its text.
+    Texts(&'t HashSet<String>),
+}
+
+impl<'t> Among<'t> {
+    /// `texts` in a column of that type.
+    pub fn new(holds: &DataType, texts: &'t HashSet<String>) -> Among<'t> {
+        fn sorted<T: Ord + ToString + std::str::FromStr>(texts: &HashSet<String>) -> Vec<T> {
+            let same = |text: &String| text.parse::<T>().ok().filter(|id| id.to_string() == *text);
+            let mut ids: Vec<T> = texts.iter().filter_map(same).collect();
+            ids.sort_unstable();
+            ids
         }
-        if let Some(cells) = column.as_string_opt::<i32>() {
-            return Ok(rows
-                .filter(|row| cells.is_valid(*row) && texts.contains(cells.value(*row)))
-                .collect());
+        match holds {
+            DataType::Int64 => Among::Ints(sorted(texts)),
+            DataType::UInt64 => Among::Uints(sorted(texts)),
+            _ => Among::Texts(texts),
         }
-        Ok(rows.filter(|row| plain(column, *row).is_some_and(|cell| texts.contains(&cell))).collect())
+    }
+
+    /// The rows of the column that hold one of them.
+    pub fn rows(&self, column: &ArrayRef) -> Vec<usize> {
+        let rows = (0..column.len()).filter(|row| column.is_valid(*row));
+        match self {
+            Among::Ints(ids) => {
+                let cells = column.as_primitive::<Int64Type>();
+                if column.null_count() == 0 && cells.values().is_sorted() {
+                    let found = |id: &i64| {
+                        let from = cells.values().partition_point(|cell| cell < id);
+                        from..from + cells.values()[from..].partition_point(|cell| cell <= id)
+                    };
+                    return ids.iter().flat_map(found).collect();
+                }
+                rows.filter(|row| ids.binary_search(&cells.value(*row)).is_ok()).collect()
+            }
+            Among::Uints(ids) => {
+                let cells = column.as_primitive::<UInt64Type>();
+                rows.filter(|row| ids.binary_search(&cells.value(*row)).is_ok()).collect()
+            }
+            Among::Texts(texts) => match column.as_string_opt::<i32>() {
+                Some(cells) => rows.filter(|row| texts.contains(cells.value(*row))).collect(),
+                None => {
+                    rows.filter(|row| plain(column, *row).is_some_and(|cell| texts.contains(&cell))).collect()
+                }
+            },
+        }
+    }
+
+    /// Whether one of them can lie between the bounds of a page, of which the column gives the least and greatest cell.
+    pub fn can_be_in(&self, least: &ArrayRef, most: &ArrayRef, page: usize) -> bool {
+        if least.is_null(page) || most.is_null(page) {
+            return true;
+        }
+        match (self, id_at(least, page), id_at(most, page)) {
+            (Among::Ints(ids), Id::Int(least), Id::Int(most)) => {
+                ids.get(ids.partition_point(|id| *id < least)).is_some_and(|id| *id <= most)
+            }
+            (Among::Uints(ids), Id::Uint(least), Id::Uint(most)) => {
+                ids.get(ids.partition_point(|id| *id < least)).is_some_and(|id| *id <= most)
+            }
+            (Among::Texts(texts), Id::Text(least), Id::Text(most)) => {
+                texts.iter().any(|text| least <= text.as_str() && text.as_str() <= most)
+            }
+            _ => true,
+        }
     }
 }
 

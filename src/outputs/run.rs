@@ -123,6 +123,8 @@ pub struct NightTables {
     pub calendar: RecordBatch,
     /// `overdue.parquet` and `.csv`: those whose term is over
     pub overdue: RecordBatch,
+    /// `facts.parquet`: what the tables of facts say of persons
+    pub facts: RecordBatch,
     /// `venues.parquet`: those the exposures name
     pub venues: RecordBatch,
     /// `sources.parquet`: the cases and exposure sites
@@ -161,6 +163,7 @@ fn write_all(work: &Path, tables: &NightTables, record: &mut RunRecord) -> Resul
         ("contacts", &tables.contacts),
         ("evidence", &tables.evidence),
         ("exposures", &tables.exposures),
+        ("facts", &tables.facts),
         ("overdue", &tables.overdue),
         ("rejects", &tables.rejects),
         ("sources", &tables.sources),

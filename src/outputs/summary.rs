@@ -116,6 +116,7 @@ pub fn text(record: &RunRecord, scheme: &Scheme, folder: &Path) -> String {
         ("appeals.csv", "appeals that wait for a decision, with their age"),
         ("colors.parquet", "the whole register"),
         ("evidence.parquet", "what every reason rests on"),
+        ("facts.parquet", "what the tables of facts say of persons"),
         ("contacts.parquet", "everyone traced, by ring"),
         ("exposures.parquet", "the edges: who was exposed by whom, where, when"),
         ("venues.parquet", "the venues those name"),

@@ -251,8 +251,9 @@ pub fn exposures<E: ToEdge>(edges: &[E], names: Names<'_>, ids: RowIds<'_>, kind
 
 /// `sources.parquet` of a run: the cases and exposure sites it started from, each with the row that says so.
 ///
-/// `source_id, source_kind, status, venue_id, from, until, input_file, input_row, reported_by, advice`; `[from, until)`
-/// is the window, empty for a case isolated before it opened.
+/// `source_id, source_kind, status, venue_id, from, until, input_file, input_row, reported_by, advice`, and of cases
+/// `onset_at, sampled_at, isolated_at, infectious_from, recovered_at, reported_at`; `[from, until)` is the window, empty for
+/// a case isolated before it opened.
 ///
 /// # Errors
 /// Those of reading the ids.
@@ -267,6 +268,10 @@ pub fn sources(facts: &Facts, rule: &ContactConfig, names: Names<'_>) -> Result<
     let input_rows = facts.cases.iter().map(|c| c.row).chain(facts.places.iter().map(|p| p.row));
     let venue = |p: &Place| Some(names.venues.ids().get(p.venue as usize).to_string());
     let ids = names.sources_as_text(&all.iter().map(|(source, _)| *source).collect::<Vec<_>>())?;
+    let time = |cell: fn(&CaseFact) -> Option<Second>| {
+        let places = facts.places.iter().map(|_| None);
+        instants_or_null(facts.cases.iter().map(cell).chain(places))
+    };
     Ok(table(vec![
         ("source_id", texts(ids.into_iter().map(Some))),
         ("source_kind", source_kinds(all.iter().map(|(source, _)| *source))),
@@ -278,6 +283,12 @@ pub fn sources(facts: &Facts, rule: &ContactConfig, names: Names<'_>) -> Result<
         ("input_row", Arc::new(UInt64Array::from_iter_values(input_rows))),
         ("reported_by", texts(facts.cases.iter().map(|c| c.case.reported_by.clone()).chain(none()))),
         ("advice", texts(no_case().chain(facts.places.iter().map(|p| p.advice.clone())))),
+        ("onset_at", time(|fact| fact.case.onset_at)),
+        ("sampled_at", time(|fact| fact.case.sampled_at)),
+        ("isolated_at", time(|fact| fact.case.isolated_at)),
+        ("infectious_from", time(|fact| fact.case.infectious_from)),
+        ("recovered_at", time(|fact| fact.case.recovered_at)),
+        ("reported_at", time(|fact| fact.case.reported_at)),
     ]))
 }
 

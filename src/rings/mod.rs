@@ -1,5 +1,6 @@
 //! Stage 5 of 8: cases and contacts -> rings: who is how many contacts away from a case, and through whom.
 
+pub mod again;
 pub mod expand;
 pub mod reduce;
 pub mod runner;

@@ -187,6 +187,8 @@ fn explain_says_what_a_run_knows() {
         rows(&folder.join("world/runs/2022-03-04/contacts.parquet"), &["person_id", "best_source_id"])[0]
             .clone();
     let words = folder.run(&format!("explain {RUN} {}", contact[0])).done();
+    assert!(words.stdout.contains(&contact[0]) && !words.stdout.contains(&contact[1]), "{}", words.stdout);
+    let words = folder.run(&format!("explain {RUN} --identify {}", contact[0])).done();
     assert!(words.stdout.contains(&contact[0]) && words.stdout.contains(&contact[1]), "{}", words.stdout);
     assert!(!words.stderr.contains(&contact[0]), "{}", words.stderr);
     let json = folder.json(&format!("explain {RUN} {}", contact[0]), 0);

@@ -500,7 +500,8 @@ fn random_fact(random: &mut Random, kind: FactKind, date: i64) -> PlainFact {
     PlainFact { kind, cells, times }
 }
 
-const KINDS: [FactKind; 15] = [
+const KINDS: [FactKind; 16] = [
+    FactKind::Trip,
     FactKind::Case,
     FactKind::Contact,
     FactKind::Test,

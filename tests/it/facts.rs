@@ -21,7 +21,7 @@ const TABLES: [&str; 14] = [
 ];
 
 /// A place with one visit, one case, and these tables.
-fn world(scheme: &str, tables: &[(&str, &str)]) -> Folder {
+pub fn world(scheme: &str, tables: &[(&str, &str)]) -> Folder {
     let folder = Folder::new();
     folder.write(
         "scans.csv",

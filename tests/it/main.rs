@@ -24,6 +24,7 @@ mod id_forms;
 mod publishing;
 mod rejected_rows;
 
+mod explaining;
 mod night;
 mod results;
 mod shared_data;

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::support::{Folder, rows, tree};
 
 /// Copies a folder of `data-samples`.
-fn sample(name: &str) -> Folder {
+pub fn sample(name: &str) -> Folder {
     let folder = Folder::new();
     copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("data-samples").join(name), folder.path());
     folder
@@ -97,12 +97,12 @@ fn golden_village() {
 fn explanations_lead_back_to_a_row_of_the_input() {
     let folder = sample("village");
     folder.json("run --config ringtrace.toml --date 2022-03-10", 0);
-    let secondary = folder.run("explain --run runs/2022-03-10 p08").done().stdout;
+    let secondary = folder.run("explain --run runs/2022-03-10 --identify p08").done().stdout;
     for words in [
         "Person p08 on 2022-03-10: ORANGE",
         "FC-O2 secondary contact",
         "free from   2022-03-14",
-        "p08 (ring 2) met p06",
+        "p08 (ring 2) met p06 (close contact)",
         "2022-03-06 18:30 to 19:24 at library (Library, other, R2): 54 min, 0 s observed",
         "p06 (ring 1) met p01 (confirmed case, cases.csv row 1)",
     ] {
@@ -112,7 +112,7 @@ fn explanations_lead_back_to_a_row_of_the_input() {
     assert!(visitor.contains("p09 (ring 1) met exposure site W-1"), "{visitor}");
     let untouched = folder.run("explain --run runs/2022-03-10 p03").done().stdout;
     assert!(untouched.contains("GREEN") && untouched.contains("Not traced"), "{untouched}");
-    let json = folder.json("explain --run runs/2022-03-10 p08", 0);
+    let json = folder.json("explain --run runs/2022-03-10 --identify p08", 0);
     assert_eq!(json["chain"].as_array().unwrap().len(), 2);
     assert_eq!(json["chain"][1]["source_id"], "p01");
 }

@@ -109,7 +109,7 @@ fn a_whole_night_on_real_check_ins() {
     for ring in ["1", "2"] {
         let contacts = rows(&folder.join("runs/2012-04-19/contacts.parquet"), &["ring", "person_id"]);
         let person = &contacts.iter().find(|row| row[0] == ring).unwrap()[1];
-        let words = folder.run(&format!("explain --run runs/2012-04-19 {person}")).done().stdout;
+        let words = folder.run(&format!("explain --run runs/2012-04-19 --identify {person}")).done().stdout;
         assert!(words.contains(" case, cases.csv row "), "{words}");
         assert!(words.contains("America/New_York"), "{words}");
     }

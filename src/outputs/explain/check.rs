@@ -1,0 +1,326 @@
+//! What was published of a person, against what its facts and the visit store give when it is made again.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use jiff::civil::Date;
+use rayon::prelude::*;
+use serde_json::{Value, json};
+
+use super::person::contact_in;
+use crate::colors::{Colored, Scheme};
+use crate::config::Config;
+use crate::contacts::ContactRule;
+use crate::error::{Error, Result};
+use crate::ids::{Id, IdColumn, IdType};
+use crate::outputs::facts::second;
+use crate::outputs::lookup::Part;
+use crate::outputs::read::{Run, Table};
+use crate::outputs::register::Register;
+use crate::rings::SourceRef;
+use crate::rings::again::{Met, Presence, best};
+use crate::store::VisitSource;
+use crate::store::disk::DiskStore;
+use crate::time::{FOREVER, Second, end_of_day, zone};
+
+/// What an explanation was checked against, beside the run's own facts.
+pub enum Against {
+    /// The visit store: of so many persons the exposures were found again.
+    Store {
+        /// Persons.
+        persons: usize,
+    },
+    /// Not the store, for this reason.
+    NoStore(String),
+}
+
+impl Against {
+    /// For programs.
+    pub fn json(&self) -> Value {
+        match self {
+            Against::Store { persons } => json!({"facts": true, "store": true, "persons": persons}),
+            Against::NoStore(why) => json!({"facts": true, "store": false, "why": why}),
+        }
+    }
+}
+
+fn differs(what: Vec<String>, help: &str) -> Error {
+    let what = format!("what was published of this person is not what it follows from: {}", what.join("; "));
+    Error::integrity(what, help)
+}
+
+/// Compares the published row and evidence with the color that the facts give.
+///
+/// # Errors
+/// `integrity` if they differ.
+pub fn colors(colors: &Table, evidence: &Table, again: Option<&Colored<'_>>, scheme: &Scheme) -> Result<()> {
+    let rows: Vec<Colored<'_>> = again.cloned().into_iter().collect();
+    let mut ids = IdColumn::new(IdType::Int);
+    rows.iter().for_each(|_| ids.push(Id::Int(0)));
+    let register = Register { regions: vec![String::new(); rows.len()], ids, rows };
+    let again = Table::new(register.table(scheme), "colors.parquet");
+    let mut what = Vec::new();
+    if colors.len() != again.len() {
+        let words = |rows: &Table| if rows.is_empty() { "no color" } else { "a color" };
+        what.push(format!("published {}, its facts give {}", words(colors), words(&again)));
+    } else if !again.is_empty() {
+        for field in again.batch.schema().fields() {
+            let name = field.name().as_str();
+            if matches!(name, "person_id" | "region_id") {
+                continue;
+            }
+            let text = |table: &Table| table.text(name, 0).map(Option::unwrap_or_default);
+            let (published, found) = (text(colors)?, text(&again)?);
+            if published != found {
+                what.push(format!("{name} was published as {published:?}, its facts give {found:?}"));
+            }
+        }
+        let reasons = register.rows[0].reasons.iter().map(|reason| {
+            let rule = scheme.rules[reason.rule].id.clone();
+            [rule, scheme.severity[reason.rank].clone(), reason.effect.since.to_string()]
+        });
+        let text = |name, row| evidence.text(name, row).map(Option::unwrap_or_default);
+        let published = (0..evidence.len())
+            .map(|row| Ok([text("rule_id", row)?, text("color", row)?, text("holds_since", row)?]))
+            .collect::<Result<Vec<_>>>()?;
+        if !reasons.eq(published) {
+            what.push("its reasons are others".into());
+        }
+    }
+    match what.is_empty() {
+        true => Ok(()),
+        false => Err(differs(
+            what,
+            "a file of the run was changed, or its facts were: `ringtrace verify --run DIR`",
+        )),
+    }
+}
+
+/// Finds the exposures of these persons in the store again, and compares them with their rows in contacts, and with the
+/// edges of `chain` that lead to them.
+///
+/// # Errors
+/// `integrity` if they differ; those of reading.
+pub fn store(
+    run: &Run,
+    config: std::result::Result<&Config, String>,
+    sources: &Table,
+    persons: &[&str],
+    edges: &Table,
+    date: Date,
+) -> Result<Against> {
+    let config = match config {
+        Ok(config) if config.digest == run.record.identity.config => config,
+        Ok(_) => return Ok(Against::NoStore("the configuration has changed since that night".into())),
+        Err(why) => return Ok(Against::NoStore(why)),
+    };
+    let store = match DiskStore::open_existing(&config.store) {
+        Ok(store) => store,
+        Err(error) if error.code() == "usage" => return Ok(Against::NoStore(error.to_string())),
+        Err(error) => return Err(error),
+    };
+    let checked = Checked::new(run, config, &store, sources, date)?;
+    let one = |person: &&str| {
+        let mut what = Vec::new();
+        checked.person(person, edges, &mut what).map(|()| what)
+    };
+    let what = persons.par_iter().map(one).collect::<Result<Vec<_>>>()?.concat();
+    if what.is_empty() {
+        return Ok(Against::Store { persons: persons.len() });
+    }
+    let known = |path: &str| run.record.identity.files.iter().any(|file| file.blake3 == path);
+    let more = store.manifest().inputs.iter().filter(|input| !known(&input.blake3)).count();
+    let help = match more {
+        0 => "the store or a file of the run was changed: `ringtrace verify --run DIR`".to_string(),
+        _ => format!(
+            "the store has taken in {more} files since that night; if they hold late scans, that is why: run a later night"
+        ),
+    };
+    Err(differs(what, &help))
+}
+
+/// What the exposures of a night are found again with.
+struct Checked<'a> {
+    run: &'a Run,
+    store: &'a DiskStore,
+    rule: ContactRule,
+    rings: u8,
+    end: Second,
+    cases: BTreeMap<u32, Vec<(Second, Second)>>,
+    places: Vec<(u32, u32, (Second, Second))>,
+    window_ids: Vec<String>,
+}
+
+impl<'a> Checked<'a> {
+    fn new(
+        run: &'a Run,
+        config: &Config,
+        store: &'a DiskStore,
+        sources: &Table,
+        date: Date,
+    ) -> Result<Checked<'a>> {
+        let mut cases: BTreeMap<u32, Vec<(Second, Second)>> = BTreeMap::new();
+        let (mut places, mut window_ids) = (Vec::new(), Vec::<String>::new());
+        for row in 0..sources.len() {
+            let text = |name: &str| sources.text(name, row).map(Option::unwrap_or_default);
+            let at = |name: &str| second(sources, name, row).map(Option::unwrap_or_default);
+            let (id, span) = (text("source_id")?, (at("from")?, at("until")?));
+            if text("source_kind")? == "person" {
+                if let Some(key) = store.persons().key(Id::Text(&id))? {
+                    cases.entry(key).or_default().push(span);
+                }
+                continue;
+            }
+            let Some(venue) = store.venues().ids.key(Id::Text(&text("venue_id")?)) else { continue };
+            let window = window_ids.iter().position(|known| *known == id).unwrap_or(window_ids.len());
+            if window == window_ids.len() {
+                window_ids.push(id);
+            }
+            places.push((window as u32, venue, span));
+        }
+        let zone = zone(&run.record.identity.time_zone)?;
+        Ok(Checked {
+            run,
+            store,
+            rule: ContactRule::new(&config.contacts, store.venues()),
+            rings: config.contacts.rings,
+            end: end_of_day(date, &zone)?,
+            cases,
+            places,
+            window_ids,
+        })
+    }
+
+    /// Notes every difference about one person.
+    fn person(&self, person: &str, edges: &Table, what: &mut Vec<String>) -> Result<()> {
+        let own = HashSet::from([person.to_string()]);
+        let published = self.run.lookup("contacts", "person_id", &own)?;
+        let Some(key) = self.store.persons().key(Id::Text(person))? else {
+            if !published.is_empty() {
+                what.push("the store does not know a person who was traced".into());
+            }
+            return Ok(());
+        };
+        let presence = Presence::read(self.store, &self.rule, key, self.end)?;
+        let others: Vec<u32> = presence.persons().into_iter().collect();
+        let ids = self.store.persons().ids(&others)?;
+        let texts: HashMap<u32, String> =
+            others.iter().enumerate().map(|(row, key)| (*key, ids.get(row).to_string())).collect();
+        let all = texts.values().cloned().collect();
+        // Contacts are sorted by ring, and those of the last one expose no one.
+        let rings = &self.run.record.counts.rings;
+        let rows = rings.iter().take(usize::from(self.rings).saturating_sub(1)).sum::<u64>() as usize;
+        let part = Part { columns: &["person_id", "ring", "first_exposed_at"], rows };
+        let rows = self.run.lookup_in("contacts", ("person_id", &all), part)?;
+        let mut ring_of: HashMap<String, (u8, Second)> = HashMap::new();
+        for row in 0..rows.len() {
+            let ring = rows.text("ring", row)?.and_then(|ring| ring.parse().ok()).unwrap_or(0);
+            let first = second(&rows, "first_exposed_at", row)?.unwrap_or(0);
+            ring_of.insert(rows.text("person_id", row)?.unwrap_or_default(), (ring, first));
+        }
+        let mut found = None;
+        let rings = if self.cases.contains_key(&key) { 0 } else { self.rings };
+        for ring in 1..=rings {
+            let of_ring = |key: &u32| {
+                let (ring_of, first) = ring_of.get(&texts[key])?;
+                (*ring_of + 1 == ring).then(|| (*key, vec![(*first, FOREVER)]))
+            };
+            let contacts: BTreeMap<u32, Vec<(Second, Second)>> = others.iter().filter_map(of_ring).collect();
+            let met = match ring {
+                1 => presence.exposures(&self.rule, &self.cases, &self.places),
+                _ => presence.exposures(&self.rule, &contacts, &[]),
+            };
+            if !met.is_empty() {
+                found = Some((ring, met));
+                break;
+            }
+        }
+        let Some((ring, met)) = found else {
+            if !published.is_empty() {
+                what.push("the store gives no exposure of a person who was traced".into());
+            }
+            return Ok(());
+        };
+        if published.is_empty() {
+            what.push(format!("the store gives an exposure in ring {ring} of a person who was not traced"));
+            return Ok(());
+        }
+        self.compare(&published, ring, &met, &texts, what)?;
+        self.compare_edges(person, edges, &met, &texts, what)
+    }
+
+    fn source_text<'t>(&'t self, source: SourceRef, texts: &'t HashMap<u32, String>) -> &'t str {
+        match source {
+            SourceRef::Person(key) => &texts[&key],
+            SourceRef::Window(window) => &self.window_ids[window as usize],
+        }
+    }
+
+    fn compare(
+        &self,
+        published: &Table,
+        ring: u8,
+        met: &[Met],
+        texts: &HashMap<u32, String>,
+        what: &mut Vec<String>,
+    ) -> Result<()> {
+        let kind = self.store.persons().kind();
+        let order = |source: SourceRef| {
+            let text = self.source_text(source, texts);
+            // Integers in their own order, texts by bytes.
+            (if kind == IdType::Text { 0 } else { text.parse::<i128>().unwrap_or(0) }, text.to_string())
+        };
+        let best = best(met, &self.rule, order).expect("some were found");
+        let contact = contact_in(published, 0)?;
+        let exposed = &contact.exposed;
+        let mut same = |name: &str, published: u64, found: u64| {
+            if published != found {
+                what.push(format!("{name} was published as {published}, the store gives {found}"));
+            }
+        };
+        let sum = |of: fn(&Met) -> u64| met.iter().map(of).sum::<u64>();
+        same("ring", contact.ring.into(), ring.into());
+        same("exposures", exposed.exposures.into(), met.len() as u64);
+        same("overlap_s", exposed.overlap_s, sum(|met| u64::from(met.until - met.from)));
+        same("observed_overlap_s", exposed.observed_overlap_s, sum(|met| met.observed_s.into()));
+        let first = met.iter().map(|met| met.from).min().unwrap_or(0);
+        let last = met.iter().map(|met| met.until).max().unwrap_or(0);
+        same("first_exposed_at", exposed.first_exposed_at.into(), first.into());
+        same("last_exposed_at", exposed.last_exposed_at.into(), last.into());
+        let text = |name: &str| published.text(name, 0).map(Option::unwrap_or_default);
+        let is_source = text("best_source_id")? == self.source_text(best.source, texts);
+        if !is_source
+            || text("best_venue_id")? != self.store.venues().ids.ids().get(best.venue as usize).to_string()
+        {
+            what.push("the best exposure is another".into());
+        }
+        Ok(())
+    }
+
+    /// Every edge to the person is one of the exposures found.
+    fn compare_edges(
+        &self,
+        person: &str,
+        edges: &Table,
+        met: &[Met],
+        texts: &HashMap<u32, String>,
+        what: &mut Vec<String>,
+    ) -> Result<()> {
+        for row in edges.rows_where("contact_id", person)? {
+            let text = |name: &str| edges.text(name, row).map(Option::unwrap_or_default);
+            let at = |name: &str| second(edges, name, row).map(Option::unwrap_or_default);
+            let (source, venue, from, until) =
+                (text("source_id")?, text("venue_id")?, at("from")?, at("until")?);
+            let observed = text("observed_overlap_s")?;
+            let is = |met: &Met| {
+                (met.from, met.until) == (from, until)
+                    && self.source_text(met.source, texts) == source
+                    && self.store.venues().ids.ids().get(met.venue as usize).to_string() == venue
+                    && met.observed_s.to_string() == observed
+            };
+            if !met.iter().any(is) {
+                what.push("an exposure that was published is not in the store".into());
+            }
+        }
+        Ok(())
+    }
+}

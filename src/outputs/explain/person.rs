@@ -1,0 +1,155 @@
+//! What a run knows of one person, as facts again, and the color that follows from them.
+
+use jiff::civil::Date;
+
+use super::ReasonTold;
+use crate::colors::{self, Colored, PersonFacts, Scheme};
+use crate::error::{Error, Result};
+use crate::facts::kind::{Cell, Holds, Instant, Told, ToldCell};
+use crate::facts::{CaseFact, Fact};
+use crate::outputs::facts::second;
+use crate::outputs::read::Table;
+use crate::records::cases::{CaseRow, Status};
+use crate::rings::{Best, Exposed, SourceRef, TracedPerson};
+use crate::time::Second;
+
+/// The facts of one person, read back from a run.
+pub struct Derived {
+    cases: Vec<CaseFact>,
+    contact: Option<TracedPerson>,
+    /// What the tables of facts say.
+    pub told: Vec<Told>,
+}
+
+impl Derived {
+    /// From rows of the run's tables.
+    ///
+    /// # Errors
+    /// `damaged` for a table without its columns.
+    pub fn read(person: &str, told: Vec<Told>, contacts: &Table, sources: &Table) -> Result<Derived> {
+        let mut cases = Vec::new();
+        for row in sources.rows_where("source_id", person)? {
+            let text = |name: &str| sources.text(name, row).map(Option::unwrap_or_default);
+            if text("source_kind")? != "person" {
+                continue;
+            }
+            let at = |name: &str| second(sources, name, row);
+            let statuses = [Status::Confirmed, Status::Suspected, Status::Asymptomatic];
+            let status = text("status")?;
+            let status = statuses.into_iter().find(|known| known.word() == status);
+            let case = CaseRow {
+                person: 0,
+                status: status.ok_or_else(|| Error::damaged("sources.parquet", "no case has this status"))?,
+                onset_at: at("onset_at")?,
+                sampled_at: at("sampled_at")?,
+                isolated_at: at("isolated_at")?,
+                infectious_from: at("infectious_from")?,
+                infectious_until: None,
+                recovered_at: at("recovered_at")?,
+                reported_at: at("reported_at")?,
+                lab_ref: None,
+                reported_by: None,
+            };
+            let (file, row) = (text("input_file")?, text("input_row")?.parse().unwrap_or(0));
+            cases.push(CaseFact { case, file, row });
+        }
+        let contact = match contacts.is_empty() {
+            true => None,
+            false => Some(contact_in(contacts, 0)?),
+        };
+        Ok(Derived { cases, contact, told })
+    }
+
+    /// The facts as rules see them.
+    pub fn facts(&self) -> Vec<(u32, Fact<'_>)> {
+        let cases = self.cases.iter().map(Fact::Case);
+        let all = cases.chain(self.contact.iter().map(Fact::Contact)).chain(self.told.iter().map(Fact::Told));
+        all.map(|fact| (0, fact)).collect()
+    }
+}
+
+/// The ring and times of a contact in a row of `contacts.parquet`; not by whom.
+pub fn contact_in(contacts: &Table, row: usize) -> Result<TracedPerson> {
+    let number = |name: &str| -> Result<u64> {
+        let text = contacts.text(name, row)?.unwrap_or_default();
+        text.parse().map_err(|_| Error::damaged("contacts.parquet", format!("no number in {name}")))
+    };
+    let at = |name: &str| -> Result<Second> {
+        second(contacts, name, row)?.ok_or_else(|| Error::damaged("contacts.parquet", format!("no {name}")))
+    };
+    let exposed = Exposed {
+        first_exposed_at: at("first_exposed_at")?,
+        last_exposed_at: at("last_exposed_at")?,
+        overlap_s: number("overlap_s")?,
+        observed_overlap_s: number("observed_overlap_s")?,
+        exposures: number("exposures")? as u32,
+        best: Best { from: 0, overlap_s: 0, source: 0, venue: 0, observed_s: 0 },
+    };
+    let ring = number("ring")? as u8;
+    Ok(TracedPerson { person: 0, ring, exposed, best_source: SourceRef::Person(0), sources: None })
+}
+
+/// The person's color on a date, if it is not that of a healthy one.
+pub fn colored<'a>(own: &PersonFacts<'_, 'a>, scheme: &Scheme, date: Date) -> Option<Colored<'a>> {
+    let (reasons, ruled_out) = colors::reasons(own, scheme, date);
+    (!reasons.is_empty()).then_some(Colored { person: 0, reasons, ruled_out })
+}
+
+/// The reasons with their arithmetic; `evidence` has a row for each, in their order.
+pub fn reasons(
+    own: &PersonFacts<'_, '_>,
+    colored: &Colored<'_>,
+    evidence: &Table,
+    scheme: &Scheme,
+    date: Date,
+) -> Result<Vec<ReasonTold>> {
+    let mut told = Vec::new();
+    for (row, reason) in colored.reasons.iter().enumerate() {
+        let rule = &scheme.rules[reason.rule];
+        let text = |name: &str| evidence.text(name, row).map(|cell| cell.map(|cell| super::printable(&cell)));
+        let input = |file: &str, number: &str| -> Result<Option<(String, u64)>> {
+            Ok(text(file)?.zip(text(number)?.and_then(|number| number.parse().ok())))
+        };
+        let (fact, kind) = (&reason.fact, reason.fact.kind());
+        let term = scheme.term_of(rule, fact).expect("the reason follows from it");
+        let anchor = rule.anchor.iter().find_map(|time| Some((time.word(), fact.time(*time)?)));
+        let cell = |(name, holds): &(&'static str, Holds)| Some((*name, text_of(fact.cell(name)?, *holds)));
+        let time = |time: &Instant| Some((time.word(), fact.time(*time)?));
+        told.push(ReasonTold {
+            rule: reason.rule,
+            color: scheme.severity[reason.rank].clone(),
+            fact: kind,
+            cells: kind.columns().iter().filter_map(cell).collect(),
+            times: kind.times().iter().filter_map(time).collect(),
+            anchor: anchor.expect("the reason counts from it"),
+            arithmetic: scheme.arithmetic(rule, &term, own, date).expect("the reason holds"),
+            phase: reason.effect.phase,
+            effect: reason.effect.clone(),
+            row: input("input_file", "input_row")?,
+            place: input("place_file", "place_row")?,
+            venue: text("venue_id")?,
+        });
+    }
+    Ok(told)
+}
+
+fn text_of(cell: Cell<'_>, holds: Holds) -> String {
+    match (cell, holds) {
+        (Cell::Word(word), _) => super::printable(word),
+        (Cell::Number(number), Holds::Celsius) => degrees(number),
+        (Cell::Number(number), _) => number.to_string(),
+    }
+}
+
+/// A cell as text.
+pub fn cell_text(cell: &ToldCell) -> String {
+    match cell {
+        ToldCell::Word(word) => (*word).to_string(),
+        ToldCell::Text(text) => super::printable(text),
+        ToldCell::Number(number) => degrees(*number),
+    }
+}
+
+fn degrees(hundredths: i64) -> String {
+    format!("{}.{:02}", hundredths / 100, hundredths % 100)
+}

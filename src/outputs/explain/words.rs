@@ -1,0 +1,698 @@
+//! An explanation as text for people, in English and in Chinese.
+
+use std::fmt::Write;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use super::{Against, Explanation, Identify, LISTED, ReasonTold, Role, Step, Who};
+use crate::colors::Scheme;
+use crate::colors::scheme::Wording;
+use crate::facts::kind::{Cell, FactKind, Told};
+use crate::time::{Second, format_duration, format_local, local_date};
+
+/// The language of an explanation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Language {
+    /// English.
+    En,
+    /// Chinese.
+    Zh,
+}
+
+/// The text of the language, each a format string.
+macro_rules! tr {
+    ($language:expr, $en:literal, $zh:literal) => {
+        match $language {
+            Language::En => format!($en),
+            Language::Zh => format!($zh),
+        }
+    };
+}
+
+/// Words of the program with their Chinese; others, such as the colors of a pack of one's own, stay as they are.
+const ZH: [(&str, &str); 60] = [
+    ("purple", "紫码"),
+    ("red", "红码"),
+    ("orange", "橙码"),
+    ("yellow", "黄码"),
+    ("green", "绿码"),
+    ("case", "病例"),
+    ("contact", "接触者"),
+    ("test", "核酸检测"),
+    ("clinic_visit", "发热门诊就诊"),
+    ("purchase", "购买退热药"),
+    ("temperature", "体温"),
+    ("symptom", "症状"),
+    ("checkin", "每日打卡"),
+    ("isolation", "隔离"),
+    ("region_stay", "区域停留"),
+    ("trip", "行程"),
+    ("residence", "居住地"),
+    ("push", "外地推送"),
+    ("order", "指令"),
+    ("confirmation", "解除确认"),
+    ("appeal", "申诉"),
+    ("confirmed", "确诊"),
+    ("suspected", "疑似"),
+    ("asymptomatic", "无症状感染"),
+    ("negative", "阴性"),
+    ("positive", "阳性"),
+    ("indeterminate", "待定"),
+    ("fever", "发热"),
+    ("dry_cough", "干咳"),
+    ("fatigue", "乏力"),
+    ("respiratory", "呼吸道症状"),
+    ("well", "健康"),
+    ("unwell", "不适"),
+    ("hospital", "住院"),
+    ("central", "集中隔离"),
+    ("home", "居家隔离"),
+    ("low", "低风险"),
+    ("medium", "中风险"),
+    ("high", "高风险"),
+    ("reported", "有报告病例、等级未调整"),
+    ("region", "本区域"),
+    ("county", "同一县区"),
+    ("open", "开放"),
+    ("closed", "封闭管理"),
+    ("sealed", "封控"),
+    ("onset_at", "发病"),
+    ("sampled_at", "采样"),
+    ("reported_at", "报告"),
+    ("isolated_at", "开始隔离"),
+    ("infectious_from", "传染期开始"),
+    ("recovered_at", "康复"),
+    ("first_exposed_at", "首次接触"),
+    ("last_exposed_at", "末次接触"),
+    ("visited_at", "就诊"),
+    ("purchased_at", "购买"),
+    ("measured_at", "测量"),
+    ("from", "开始"),
+    ("until", "结束"),
+    ("pushed_at", "推送"),
+    ("issued_at", "签发"),
+];
+
+impl Language {
+    /// A word of the program in this language.
+    fn word(self, word: &str) -> String {
+        match self {
+            Language::En => word.replace('_', " "),
+            Language::Zh => ZH.iter().find(|(en, _)| *en == word).map_or(word, |(_, zh)| *zh).to_string(),
+        }
+    }
+
+    fn of(self, wording: &Wording) -> &str {
+        match self {
+            Language::En => &wording.en,
+            Language::Zh => &wording.zh,
+        }
+    }
+
+    fn duration(self, seconds: u64) -> String {
+        match self {
+            Language::En => format_duration(seconds),
+            Language::Zh => {
+                let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+                let part = |number: u64, unit: &str| (number > 0).then(|| format!("{number} {unit}"));
+                let parts = [part(hours, "小时"), part(minutes, "分钟"), part(seconds, "秒")];
+                let words: Vec<String> = parts.into_iter().flatten().collect();
+                if words.is_empty() { "0 秒".into() } else { words.join(" ") }
+            }
+        }
+    }
+}
+
+/// A region of the trip code.
+pub struct Trip {
+    /// The region.
+    pub region: String,
+    /// Its level while the person was there, if it had one.
+    pub level: Option<String>,
+    /// Start.
+    pub from: Second,
+    /// End.
+    pub until: Second,
+}
+
+/// A stay shows in the trip code from so long on.
+const TRIP_S: u32 = 4 * 3_600;
+/// The trip code looks back so many days, ending yesterday.
+const TRIP_DAYS: i64 = 14;
+
+impl Explanation {
+    /// In words, with times in `zone`.
+    pub fn words(&self, scheme: &Scheme, zone: &TimeZone, language: Language, identify: Identify) -> String {
+        let mut text = String::new();
+        let writer = Writer { told: self, scheme, zone, language, identify };
+        writer.write(&mut text).expect("writing to a String does not fail");
+        text
+    }
+
+    /// The trip code: regions of the trips that lasted more than 4 hours, of the 14 days that end yesterday.
+    pub fn trips(&self, scheme: &Scheme) -> Vec<Trip> {
+        let day = |at: Second| local_date(at, &scheme.time_zone);
+        let before = |days: i64| self.date.saturating_sub(jiff::Span::new().days(days));
+        let word = |told: &Told, column: &str| match told.cell(column) {
+            Some(Cell::Word(word)) => word.to_string(),
+            _ => String::new(),
+        };
+        let recent = self.told.iter().filter(|told| {
+            let until = told.until.unwrap_or(told.at);
+            told.kind == FactKind::Trip
+                && until - told.at > TRIP_S
+                && day(told.at) <= before(1)
+                && before(TRIP_DAYS) <= day(until)
+        });
+        let trip = |told: &Told| {
+            let (region, until) = (word(told, "region_id"), told.until.unwrap_or(told.at));
+            let stay = self.told.iter().find(|stay| {
+                stay.kind == FactKind::RegionStay
+                    && word(stay, "reach") == "region"
+                    && word(stay, "region_id") == region
+                    && stay.at < until
+                    && stay.until.is_none_or(|left| told.at < left)
+            });
+            let level = stay.map(|stay| word(stay, "level"));
+            Trip { region: super::printable(&region), level, from: told.at, until }
+        };
+        recent.map(trip).collect()
+    }
+}
+
+struct Writer<'a> {
+    told: &'a Explanation,
+    scheme: &'a Scheme,
+    zone: &'a TimeZone,
+    language: Language,
+    identify: Identify,
+}
+
+impl Writer<'_> {
+    fn write(&self, out: &mut String) -> std::fmt::Result {
+        let (told, language) = (self.told, self.language);
+        let (person, date, name) = (&told.person, told.date, language.of(&self.scheme.name));
+        let color = match language {
+            Language::En => told.color.to_uppercase(),
+            Language::Zh => language.word(&told.color),
+        };
+        writeln!(
+            out,
+            "{}",
+            tr!(
+                language,
+                "Person {person} on {date}: {color} ({name})",
+                "人员 {person}，{date}：{color}（{name}）"
+            )
+        )?;
+        match &told.register {
+            Some(register) => {
+                self.write_register(out, register)?;
+                writeln!(out, "\n{}", tr!(language, "Why", "原因"))?;
+                for (at, reason) in told.reasons.iter().enumerate() {
+                    self.write_reason(out, at + 1, reason)?;
+                }
+            }
+            None => self.write_healthy(out)?,
+        }
+        self.write_trips(out)?;
+        self.write_chain(out)?;
+        self.write_checked(out)
+    }
+
+    fn write_healthy(&self, out: &mut String) -> std::fmt::Result {
+        let language = self.language;
+        writeln!(
+            out,
+            "\n{}",
+            tr!(language, "No fact of this run colors this person.", "本次运行中没有使此人变码的事实。")
+        )?;
+        if let Some(contact) = &self.told.contact {
+            let ring = &contact["ring"];
+            return writeln!(
+                out,
+                "{}",
+                tr!(
+                    language,
+                    "Traced in ring {ring}, but no rule of the scheme holds for it on this date:",
+                    "追踪到第 {ring} 环，但该日没有规则适用："
+                )
+            );
+        }
+        writeln!(
+            out,
+            "{}",
+            tr!(
+                language,
+                "Not traced: no exposure within the rings followed.",
+                "未被追踪到：在所追踪的各环内没有暴露。"
+            )
+        )?;
+        if !self.told.told.is_empty() || !self.told.cases.is_empty() {
+            let facts = self.told.told.len() + self.told.cases.len();
+            return writeln!(
+                out,
+                "{}",
+                tr!(
+                    language,
+                    "Known of the person: {facts} facts, none of which holds under a rule on this date.",
+                    "已知此人 {facts} 条事实，该日均不适用任何规则。"
+                )
+            );
+        }
+        writeln!(
+            out,
+            "{}",
+            tr!(
+                language,
+                "A run lists only who was reached, so a misspelt id reads like this too: check the id.",
+                "运行结果只列出涉及的人员，写错的编号也会得到同样的结果：请核对编号。"
+            )
+        )
+    }
+
+    fn write_register(
+        &self,
+        out: &mut String,
+        register: &std::collections::BTreeMap<&'static str, String>,
+    ) -> std::fmt::Result {
+        let language = self.language;
+        let or = |name: &str, other: String| {
+            if register[name].is_empty() { other } else { register[name].clone() }
+        };
+        let mut line = |en: &str, zh: &str, value: String| match language {
+            Language::En => writeln!(out, "  {en:<11} {value}"),
+            Language::Zh => writeln!(out, "  {zh}：{value}"),
+        };
+        line("since", "起始", register["since"].clone())?;
+        line(
+            "free from",
+            "解除日",
+            or(
+                "until",
+                tr!(
+                    language,
+                    "open: ends with a fact still to come, such as recovery",
+                    "未定：须有新的事实，例如康复"
+                ),
+            ),
+        )?;
+        let earliest = &register["earliest_free"];
+        let healthy = match earliest.is_empty() {
+            true => tr!(language, "no date can be given", "无法给出日期"),
+            false => tr!(language, "on {earliest} at the earliest", "最早 {earliest}"),
+        };
+        line("healthy", "恢复健康码", healthy)?;
+        let missing = match language {
+            Language::En => register["missing"].clone(),
+            Language::Zh => self.told.reasons.first().map(missing_zh).unwrap_or_default(),
+        };
+        let missing = match missing.is_empty() {
+            true => tr!(language, "nothing that has a date", "没有可注明日期的条件"),
+            false => missing,
+        };
+        line("missing", "尚缺", missing)?;
+        let by = if language == Language::En { "lifted_by_en" } else { "lifted_by_zh" };
+        if !register[by].is_empty() {
+            line("lifted by", "可由谁解除", register[by].clone())?;
+        }
+        line("next due", "下一期限", or("next_due", tr!(language, "nothing dated", "无")))?;
+        line("region", "辖区", super::printable(&register["region_id"]))?;
+        let without = match language {
+            Language::En => register["color_without"].clone(),
+            Language::Zh => language.word(&register["color_without"]),
+        };
+        writeln!(
+            out,
+            "  {}",
+            tr!(language, "without the first reason: {without}", "若第一条原因不成立：{without}")
+        )
+    }
+
+    fn write_reason(&self, out: &mut String, number: usize, reason: &ReasonTold) -> std::fmt::Result {
+        let (language, rule) = (self.language, &self.scheme.rules[reason.rule]);
+        let basis = language.of(&rule.basis);
+        writeln!(out, "  {number}. {} {basis}", rule.id)?;
+        let effect = &reason.effect;
+        let until =
+            effect.until.map_or(tr!(language, "further notice", "另行通知"), |day| day.to_string());
+        let (color, since) = (color_word(language, &reason.color), effect.since);
+        writeln!(
+            out,
+            "     {}",
+            tr!(language, "{color} from {since} until {until}", "{color}：{since} 起，{until} 解除")
+        )?;
+        let kind = language.word(reason.fact.word());
+        let word = |(name, cell): &(&str, String)| match (*name, language) {
+            ("ring", Language::En) => format!("ring {cell}"),
+            ("ring", Language::Zh) => format!("第 {cell} 环"),
+            ("celsius", _) => format!("{cell} °C"),
+            _ => language.word(cell),
+        };
+        let cells: Vec<String> = reason.cells.iter().map(word).collect();
+        let cells = match (cells.is_empty(), language) {
+            (true, _) => String::new(),
+            (false, Language::En) => format!(", {}", cells.join(", ")),
+            (false, Language::Zh) => format!("，{}", cells.join("，")),
+        };
+        let (anchor, zero) =
+            (language.word(reason.anchor.0.trim_end_matches("_at")), reason.arithmetic.day_zero);
+        let anchor = if language == Language::Zh { language.word(reason.anchor.0) } else { anchor };
+        let at = format_local(reason.anchor.1, self.zone);
+        writeln!(
+            out,
+            "     {}",
+            tr!(
+                language,
+                "{kind}{cells}; day 0 is {zero} ({anchor} {at})",
+                "{kind}{cells}；第 0 天为 {zero}（{anchor} {at}）"
+            )
+        )?;
+        self.write_arithmetic(out, reason)?;
+        if reason.fact == FactKind::Contact {
+            writeln!(out, "     {}", tr!(language, "evidence: the exposures below", "证据：见下列暴露"))?;
+        }
+        if let Some((file, row)) = &reason.row {
+            writeln!(
+                out,
+                "     {}",
+                tr!(language, "evidence: {file} row {row}", "证据：{file} 第 {row} 行")
+            )?;
+        }
+        if let (Some(venue), true) = (&reason.venue, reason.fact == FactKind::RegionStay) {
+            let time = |name: &str| {
+                let at = reason.times.iter().find(|(known, _)| *known == name);
+                at.map(|(_, at)| format_local(*at, self.zone)).unwrap_or_default()
+            };
+            let (from, until) = (time("from"), time("until"));
+            let words = self.venue_words(venue);
+            writeln!(
+                out,
+                "     {}",
+                tr!(
+                    language,
+                    "evidence: a visit to {venue}{words}, {from} to {until}",
+                    "证据：到访 {venue}{words}，{from} 至 {until}"
+                )
+            )?;
+        }
+        if let Some((file, row)) = &reason.place {
+            writeln!(
+                out,
+                "     {}",
+                tr!(language, "the place: {file} row {row}", "该地情况：{file} 第 {row} 行")
+            )?;
+        }
+        Ok(())
+    }
+
+    /// How the term runs and what each condition of release has.
+    fn write_arithmetic(&self, out: &mut String, reason: &ReasonTold) -> std::fmt::Result {
+        let (language, rule) = (self.language, &self.scheme.rules[reason.rule]);
+        let (sum, effect) = (&reason.arithmetic, &reason.effect);
+        for (phase, (from, until)) in rule.phases.iter().zip(&sum.over) {
+            let color = color_word(language, &phase.color);
+            writeln!(
+                out,
+                "     {}",
+                tr!(
+                    language,
+                    "over: {color} {from} to the day before {until}",
+                    "已结束：{color} {from} 至 {until} 前一日"
+                )
+            )?;
+        }
+        let phase = &rule.phases[reason.phase];
+        let held = self.scheme.holds_last_day;
+        if let (Some(days), Some(end)) = (phase.days, sum.term) {
+            let zero = sum.zero;
+            writeln!(
+                out,
+                "     {}",
+                match held {
+                    true => tr!(
+                        language,
+                        "{days} days: day {days} after {zero} is the last, {end} the first day after",
+                        "{days} 天：自 {zero} 起第 {days} 天为最后一天，{end} 为其后第一天"
+                    ),
+                    false => tr!(
+                        language,
+                        "{days} days from {zero}: {end} is the first day after",
+                        "自 {zero} 起 {days} 天：{end} 为其后第一天"
+                    ),
+                }
+            )?;
+        }
+        if let (Some(hours), Some(end)) = (phase.hours, sum.term) {
+            let at = format_local(reason.anchor.1, self.zone);
+            writeln!(
+                out,
+                "     {}",
+                tr!(
+                    language,
+                    "{hours} hours from {at}: {end} is the first day after",
+                    "自 {at} 起 {hours} 小时：{end} 为其后第一天"
+                )
+            )?;
+        }
+        let release = &phase.release;
+        if release.checkins > 0 {
+            let (wanted, left, gaps) = (release.checkins, effect.missing.checkins, release.gaps);
+            let (done, start) = (wanted - left.min(wanted), sum.start);
+            writeln!(
+                out,
+                "     {}",
+                tr!(
+                    language,
+                    "check-ins in a row since {start}: {done} of {wanted}, {left} left, up to {gaps} days may be missed",
+                    "自 {start} 起连续打卡：{done}/{wanted}，还差 {left} 次，允许漏 {gaps} 天"
+                )
+            )?;
+        }
+        for ((due, sampled), day) in sum.tests.iter().zip(&release.negative_tests_on) {
+            let state = match sampled {
+                Some(sampled) => tr!(language, "sampled {sampled}", "已于 {sampled} 采样"),
+                None => tr!(language, "missing", "缺"),
+            };
+            writeln!(
+                out,
+                "     {}",
+                tr!(
+                    language,
+                    "negative test of day {day} (counts from {due}): {state}",
+                    "第 {day} 天核酸阴性（{due} 起有效）：{state}"
+                )
+            )?;
+        }
+        if release.confirmation {
+            let state = match sum.confirmed {
+                Some(day) => tr!(language, "given on {day}", "已于 {day} 确认"),
+                None => tr!(language, "missing", "缺"),
+            };
+            writeln!(
+                out,
+                "     {}",
+                tr!(language, "an office's confirmation: {state}", "主管部门确认：{state}")
+            )?;
+        }
+        for phase in &rule.phases[reason.phase + 1..] {
+            let color = color_word(language, &phase.color);
+            let days = phase.days.map_or(tr!(language, "until released", "至解除为止"), |days| {
+                tr!(language, "{days} days", "{days} 天")
+            });
+            writeln!(out, "     {}", tr!(language, "then {color}, {days}", "之后为{color}，{days}"))?;
+        }
+        let earliest = match effect.earliest {
+            Some(day) => tr!(language, "over on {day} at the earliest", "最早于 {day} 全部结束"),
+            None => tr!(language, "no date can be given for its end", "无法给出结束日期"),
+        };
+        writeln!(out, "     {earliest}")
+    }
+
+    fn write_trips(&self, out: &mut String) -> std::fmt::Result {
+        let language = self.language;
+        if !self.told.told.iter().any(|told| told.kind == FactKind::Trip) {
+            return Ok(());
+        }
+        let trips = self.told.trips(self.scheme);
+        let name = |trip: &super::words::Trip| match &trip.level {
+            Some(level) => format!("{} ({})", trip.region, language.word(level)),
+            None => trip.region.clone(),
+        };
+        let regions: Vec<String> = trips.iter().map(name).collect();
+        let regions = if regions.is_empty() { tr!(language, "no region", "无") } else { regions.join(", ") };
+        let until = self.told.date.saturating_sub(jiff::Span::new().days(1));
+        writeln!(
+            out,
+            "\n{}",
+            tr!(
+                language,
+                "Trip code, stays of more than 4 hours in the 14 days up to {until}: {regions}",
+                "行程码（截至 {until} 的 14 天内停留超过 4 小时）：{regions}"
+            )
+        )?;
+        let risky = trips.iter().any(|trip| matches!(trip.level.as_deref(), Some("medium" | "high")));
+        match (risky, self.told.register.is_some()) {
+            (false, true) => writeln!(
+                out,
+                "{}",
+                tr!(
+                    language,
+                    "The two disagree: the trip code shows no risk, for it knows only where the person was; the color has\nthe reasons above.",
+                    "两码不一致：行程码只反映到过的地方，未显示风险；健康码的原因见上。"
+                )
+            ),
+            (true, false) => writeln!(
+                out,
+                "{}",
+                tr!(
+                    language,
+                    "The two disagree: a stay in a region at risk, but no rule of the scheme makes a color of it on this date.",
+                    "两码不一致：到过风险地区，但该日没有规则因此变码。"
+                )
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    fn write_chain(&self, out: &mut String) -> std::fmt::Result {
+        let (told, language) = (self.told, self.language);
+        if told.chain.is_empty() {
+            return Ok(());
+        }
+        if let Some(contact) = &told.contact {
+            let seconds = |name: &str| language.duration(contact[name].parse().unwrap_or(0));
+            let (overlap, observed) = (seconds("overlap_s"), seconds("observed_overlap_s"));
+            let zone = self.zone.iana_name().unwrap_or("UTC");
+            let times = contact["exposures"].as_str();
+            let count = if times == "1" {
+                tr!(language, "once", "1 次")
+            } else {
+                tr!(language, "{times} times", "{times} 次")
+            };
+            writeln!(
+                out,
+                "\n{}",
+                tr!(
+                    language,
+                    "Exposed {count}: {overlap} together, {observed} of it observed (times in {zone})",
+                    "暴露 {count}：共处 {overlap}，其中 {observed} 有扫码记录（时区 {zone}）"
+                )
+            )?;
+            for step in told.exposures.iter().take(LISTED) {
+                writeln!(out, "  {}", self.where_and_when(step))?;
+            }
+            let listed = told.exposures.len().min(LISTED);
+            let all = contact["exposures"].parse().unwrap_or(listed);
+            if all > listed {
+                let more = all - listed;
+                writeln!(out, "  {}", tr!(language, "and {more} more", "另有 {more} 次"))?;
+            }
+        }
+        writeln!(out, "\n{}", tr!(language, "The way back to a source", "回到来源的路径"))?;
+        for step in &told.chain {
+            let contact = told.name(step.contact, self.identify);
+            let (source, ring) = (self.source_words(step.source), step.ring);
+            writeln!(
+                out,
+                "  {}",
+                tr!(
+                    language,
+                    "{contact} (ring {ring}) met {source}",
+                    "{contact}（第 {ring} 环）接触 {source}"
+                )
+            )?;
+            writeln!(out, "    {}", self.where_and_when(step))?;
+        }
+        writeln!(
+            out,
+            "\n{}",
+            tr!(
+                language,
+                "A shared venue is not a meeting: scans show presence, not distance. Time that is not observed is\ninferred from the venue's default stay.",
+                "同在一处不等于见面：扫码只说明到场，不说明距离。没有扫码记录的时间按场所的默认停留时间推算。"
+            )
+        )
+    }
+
+    fn source_words(&self, source: Who) -> String {
+        let (told, language) = (self.told, self.language);
+        let name = told.name(source, self.identify);
+        let Who::Other(at) = source else {
+            return match source {
+                Who::Site(_) => tr!(language, "exposure site {name}", "暴露场所 {name}"),
+                _ => name,
+            };
+        };
+        let other = &told.others[at];
+        let role = match &other.role {
+            Role::Case(status) => {
+                let status = language.word(status);
+                tr!(language, "{status} case", "{status}病例")
+            }
+            Role::Ring(1) => tr!(language, "close contact", "密切接触者"),
+            Role::Ring(2) => tr!(language, "secondary contact", "次密接"),
+            Role::Ring(ring) => tr!(language, "contact of ring {ring}", "第 {ring} 环接触者"),
+        };
+        match (self.identify, other.case.first()) {
+            (Identify::Everyone, Some(row)) => format!("{name} ({role}, {row})"),
+            (_, _) if language == Language::Zh => format!("{name}（{role}）"),
+            _ => format!("{name} ({role})"),
+        }
+    }
+
+    fn write_checked(&self, out: &mut String) -> std::fmt::Result {
+        let language = self.language;
+        let words = match &self.told.against {
+            Against::Store { persons } => tr!(
+                language,
+                "Checked: the facts of the run give the same color again; so does the visit store for the exposures of\neveryone on the way: {persons}.",
+                "已核对：由本次运行的事实重新推出同样的颜色；路径上 {persons} 人的暴露与到访库一致。"
+            ),
+            Against::NoStore(why) => tr!(
+                language,
+                "Checked: the facts of the run give the same color again. Not checked against the visit store: {why}.",
+                "已核对：由本次运行的事实重新推出同样的颜色。未与到访库核对：{why}。"
+            ),
+        };
+        writeln!(out, "\n{words}")
+    }
+
+    fn venue_words(&self, venue: &str) -> String {
+        let known = self.told.venues.get(venue).filter(|words| !words.is_empty());
+        known.map(|words| format!(" ({words})")).unwrap_or_default()
+    }
+
+    fn where_and_when(&self, step: &Step) -> String {
+        let (from, until) = (format_local(step.from, self.zone), format_local(step.until, self.zone));
+        let (until, venue, words) = (&until[11..], &step.venue, self.venue_words(&step.venue));
+        let language = self.language;
+        let (overlap, observed) = (language.duration(step.overlap_s), language.duration(step.observed_s));
+        tr!(
+            language,
+            "{from} to {until} at {venue}{words}: {overlap}, {observed} observed",
+            "{from} 至 {until}，{venue}{words}：{overlap}，其中 {observed} 有记录"
+        )
+    }
+}
+
+fn color_word(language: Language, color: &str) -> String {
+    match language {
+        Language::En => color.to_string(),
+        Language::Zh => language.word(color),
+    }
+}
+
+/// What the reason waits for.
+fn missing_zh(reason: &ReasonTold) -> String {
+    let missing = &reason.effect.missing;
+    let from = |day: Option<Date>| day.map(|day| format!("（下一次 {day} 起有效）")).unwrap_or_default();
+    let parts = [
+        (missing.days > 0).then(|| format!("{} 天", missing.days)),
+        (missing.checkins > 0).then(|| format!("{} 次每日打卡", missing.checkins)),
+        (missing.tests > 0).then(|| format!("{} 次核酸阴性{}", missing.tests, from(missing.test_from))),
+        missing.confirmation.then(|| "主管部门确认".to_string()),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join("，")
+}
