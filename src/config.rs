@@ -22,6 +22,8 @@ pub struct Config {
     pub time_zone: Option<TimeZone>,
     /// Scheme pack: a name or a path.
     pub scheme: String,
+    /// Who we are in pushes to other provinces.
+    pub origin: String,
     /// Folder of the visit store.
     pub store: PathBuf,
     /// Folder that holds one folder per published night.
@@ -252,6 +254,7 @@ impl Config {
             ("pushes", file.pushes),
             ("orders", file.orders),
             ("confirmations", file.confirmations),
+            ("corrections", file.corrections),
             ("appeals", file.appeals),
         ];
         for (table, section) in sections {
@@ -271,6 +274,7 @@ impl Config {
         Ok(Config {
             time_zone: zone,
             scheme: file.scheme.unwrap_or_else(|| "five-color".into()),
+            origin: file.origin.unwrap_or_else(|| "ringtrace".into()),
             store: base.join(file.store.unwrap_or_else(|| "store".into())),
             runs: base.join(file.runs.unwrap_or_else(|| "runs".into())),
             rejects_max_percent: file.rejects_max_percent.unwrap_or(1),
@@ -346,6 +350,7 @@ impl Policy {
 struct ConfigFile {
     time_zone: Option<String>,
     scheme: Option<String>,
+    origin: Option<String>,
     policy: Option<String>,
     store: Option<PathBuf>,
     runs: Option<PathBuf>,
@@ -369,6 +374,7 @@ struct ConfigFile {
     pushes: TableSection,
     orders: TableSection,
     confirmations: TableSection,
+    corrections: TableSection,
     appeals: TableSection,
     contacts: ContactsSection,
     hold: HoldSection,

@@ -98,6 +98,7 @@ pub fn night(config: &Config, base: &Path, date: Date, progress: &dyn Progress) 
 
     progress.begin("colors");
     facts.refuse_orders(&traced, scheme.fever);
+    facts.recognise(&scheme);
     facts.note_unknown_rules(&scheme);
     let all = facts.all(&traced);
     let colored = colors::assign(&all, &scheme, date);
@@ -128,8 +129,9 @@ pub fn night(config: &Config, base: &Path, date: Date, progress: &dyn Progress) 
         colors: register.table(&scheme),
         evidence: register.evidence(&scheme, names)?,
         appeals: calendar::open_appeals(&facts, &scheme, date)?,
-        calendar: calendar::calendar(&register, &all, &scheme, date),
+        calendar: calendar::calendar(&register, &facts, &all, &scheme, date)?,
         overdue: calendar::overdue(&register, &scheme),
+        pushes: outputs::pushes::out(&register, &published, &scheme, &config.origin, date),
         facts: outputs::facts::table_of(&facts, names)?,
         venues: tables::venues(&traced, visits.venues()),
         sources: tables::sources(&facts, &config.contacts, names)?,
@@ -141,6 +143,7 @@ pub fn night(config: &Config, base: &Path, date: Date, progress: &dyn Progress) 
     let counts = Counts {
         colors: count(&tables.colors, |row| row("color")),
         changes: count(&tables.changes, |row| format!("{} -> {}", row("color_before"), row("color_after"))),
+        rules: register.rules(&scheme),
         ..Counts::new(&visits, &facts, &traced)
     };
     let mut record = RunRecord {

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 
 /// Names of the input tables and of their columns, required ones first; `*` marks a required one.
-pub const TABLES: [(&str, &[&str]); 20] = [
+pub const TABLES: [(&str, &[&str]); 21] = [
     ("scans", &["person_id*", "venue_id*", "scanned_at*", "direction", "left_at"]),
     ("visits", &["person_id*", "venue_id*", "arrived_at*", "left_at*"]),
     ("venues", &["venue_id*", "category", "region_id", "parent_venue_id", "name"]),
@@ -35,11 +35,12 @@ pub const TABLES: [(&str, &[&str]); 20] = [
     ("checkins", &["person_id*", "checked_in_at*", "status", "celsius", "known_at"]),
     ("isolations", &["person_id*", "from*", "kind*", "until", "known_at"]),
     ("trips", &["person_id*", "region_id*", "from*", "until*", "known_at"]),
-    ("pushes", &["person_id*", "pushed_at*", "color*", "origin*", "until", "known_at"]),
+    ("pushes", &["person_id*", "pushed_at*", "color*", "origin*", "scheme", "until", "known_at"]),
     (
         "orders",
         &["person_id*", "issued_at*", "until*", "color*", "author*", "approver*", "basis*", "known_at"],
     ),
+    ("corrections", &["person_id*", "happened_at*", "fact*", "corrected_by*", "basis", "known_at*"]),
     ("appeals", &["person_id*", "decided_at*", "decision*", "rule_id*", "decided_by*", "basis", "known_at"]),
     ("confirmations", &["person_id*", "confirmed_at*", "confirmed_by*", "rule_id", "known_at"]),
 ];

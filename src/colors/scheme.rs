@@ -51,11 +51,27 @@ pub struct Scheme {
     pub fever: i64,
     /// Colors that a person with the first does not also have for other reasons.
     pub not_also: BTreeMap<String, Vec<String>>,
+    /// What its colors are at the national platform, through which offices recognise each other's.
+    pub national: Recognition,
     /// Its rules.
     pub rules: Vec<Rule>,
     /// The pack as text; a run keeps it, so that it can be explained when the pack has moved on.
     pub text: String,
 }
+
+/// Mutual recognition: colors of a scheme and of the national platform for each other. A color without a counterpart is
+/// lost on the way.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Recognition {
+    /// The platform's color for a color of the scheme.
+    pub to: BTreeMap<String, String>,
+    /// The scheme's color for one of the platform.
+    pub from: BTreeMap<String, String>,
+}
+
+/// Colors of the national platform that say something: the healthy one needs no push.
+const NATIONAL: [&str; 2] = ["red", "yellow"];
 
 /// A text in both languages.
 #[derive(Clone, Debug, Deserialize)]
@@ -301,6 +317,8 @@ struct Pack {
     #[serde(default)]
     not_also: BTreeMap<String, Vec<String>>,
     #[serde(default)]
+    national: Recognition,
+    #[serde(default)]
     rule: Vec<toml::Spanned<Rule>>,
 }
 
@@ -361,6 +379,19 @@ impl Scheme {
                 return Err(wrong(format!("not_also: {other:?} is not milder than {color:?}")));
             }
         }
+        let pairs =
+            pack.national.to.iter().chain(pack.national.from.iter().map(|(theirs, ours)| (ours, theirs)));
+        for (ours, theirs) in pairs {
+            if !pack.severity.contains(ours) {
+                return Err(wrong(format!("national: color {ours:?} is not in severity")));
+            }
+            if !NATIONAL.contains(&theirs.as_str()) {
+                return Err(wrong(format!(
+                    "national: {theirs:?} is not a color of the platform: {}",
+                    NATIONAL.join(", ")
+                )));
+            }
+        }
         if !pack.fever_celsius.is_finite() {
             return Err(wrong("fever_celsius is no temperature".into()));
         }
@@ -382,9 +413,21 @@ impl Scheme {
             holds_last_day: pack.holds_last_day,
             fever: (pack.fever_celsius * 100.0).round() as i64,
             not_also: pack.not_also,
+            national: pack.national,
             rules: pack.rule.into_iter().map(toml::Spanned::into_inner).collect(),
             text: text.to_string(),
         })
+    }
+
+    /// This scheme's color for a color of another one, by way of the national platform; `None` if it has no counterpart, or
+    /// the other scheme does not come with the program.
+    pub fn recognised(&self, color: &str, theirs: &str) -> Option<String> {
+        if theirs == self.id {
+            return self.severity.iter().find(|own| *own == color).cloned();
+        }
+        let (name, text) = EMBEDDED.iter().find(|(name, _)| *name == theirs)?;
+        let theirs = Scheme::from_text(text, name).ok()?;
+        self.national.from.get(theirs.national.to.get(color)?).cloned()
     }
 
     /// The color of a person without any reason.

@@ -116,7 +116,11 @@ pub fn execute(cli: Cli) -> Result<Outcome> {
             let explanation = explain::gather(&run, &person_id, &scheme, config)?;
             if let Some(path) = evidence_pack {
                 let pack = explanation.evidence_pack(&run, &scheme, &zone);
-                write_new(&path, &(serde_json::to_string_pretty(&pack).expect("plain data") + "\n"))?;
+                write_new(
+                    &path,
+                    "--evidence-pack",
+                    &(serde_json::to_string_pretty(&pack).expect("plain data") + "\n"),
+                )?;
                 say(&common, || format!("{} written", path.display()), || json!({"evidence_pack": path}))?;
                 return Ok(Outcome::Done);
             }
@@ -146,7 +150,7 @@ pub fn execute(cli: Cli) -> Result<Outcome> {
         }
         Command::Verify { scheme, run } => verify(scheme.as_deref(), run.as_deref(), &common),
         Command::Init { out } => {
-            write_new(&out, TEMPLATE)?;
+            write_new(&out, "--out", TEMPLATE)?;
             say(
                 &common,
                 || {
@@ -171,11 +175,11 @@ pub fn execute(cli: Cli) -> Result<Outcome> {
 }
 
 /// Writes a file that is not there yet.
-fn write_new(path: &Path, text: &str) -> Result<()> {
+fn write_new(path: &Path, option: &str, text: &str) -> Result<()> {
     if path.exists() {
         return Err(Error::Conflict {
             what: format!("{}: is there already", path.display()),
-            help: "choose another name, or move it away".into(),
+            help: format!("choose another name with {option}, or move it away"),
         });
     }
     publish::write_file(&std::path::absolute(path).map_err(Error::storage(path, "finding"))?, text.as_bytes())

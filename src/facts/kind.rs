@@ -42,6 +42,8 @@ pub enum FactKind {
     Order,
     /// An office's word that someone may be released.
     Confirmation,
+    /// A message that a fact told of a person is wrong.
+    Correction,
     /// A person's appeal against what a rule makes of the facts, and the decision on it.
     Appeal,
 }
@@ -106,6 +108,8 @@ pub enum Instant {
     IssuedAt,
     /// Confirmation.
     ConfirmedAt,
+    /// Correction: when the fact is said to have happened that did not.
+    HappenedAt,
     /// Appeal: when it was decided; an open one, when it was made.
     DecidedAt,
 }
@@ -126,6 +130,20 @@ pub const LEVELS: &[&str] = &["low", "medium", "high", "reported"];
 pub const REACHES: &[&str] = &["region", "county"];
 /// Words of a decision on an appeal: none yet, the color stands, the appeal is refused, the evidence does not count.
 pub const DECISIONS: &[&str] = &["open", "upheld", "rejected", "overturned"];
+/// Facts that a correction can take back: those told by a row about one person. A case is withdrawn instead.
+pub const CORRECTABLE: &[&str] = &[
+    "test",
+    "clinic_visit",
+    "purchase",
+    "temperature",
+    "symptom",
+    "checkin",
+    "isolation",
+    "trip",
+    "push",
+    "order",
+    "confirmation",
+];
 /// Words of a community's management.
 pub const CLOSURES: &[&str] = &["open", "closed", "sealed"];
 
@@ -150,6 +168,7 @@ impl Instant {
             Instant::PushedAt => "pushed_at",
             Instant::IssuedAt => "issued_at",
             Instant::ConfirmedAt => "confirmed_at",
+            Instant::HappenedAt => "happened_at",
             Instant::DecidedAt => "decided_at",
         }
     }
@@ -157,7 +176,7 @@ impl Instant {
 
 impl FactKind {
     /// All kinds.
-    pub const ALL: [FactKind; 16] = [
+    pub const ALL: [FactKind; 17] = [
         FactKind::Case,
         FactKind::Contact,
         FactKind::Test,
@@ -173,6 +192,7 @@ impl FactKind {
         FactKind::Push,
         FactKind::Order,
         FactKind::Confirmation,
+        FactKind::Correction,
         FactKind::Appeal,
     ];
 
@@ -194,6 +214,7 @@ impl FactKind {
             FactKind::Push => "push",
             FactKind::Order => "order",
             FactKind::Confirmation => "confirmation",
+            FactKind::Correction => "correction",
             FactKind::Appeal => "appeal",
         }
     }
@@ -216,9 +237,10 @@ impl FactKind {
             ],
             FactKind::Trip => &[("region_id", Holds::Text)],
             FactKind::Residence => &[("status", Holds::Words(CLOSURES)), ("community_id", Holds::Text)],
-            FactKind::Push => &[("color", Holds::Text), ("origin", Holds::Text)],
+            FactKind::Push => &[("color", Holds::Text), ("origin", Holds::Text), ("scheme", Holds::Text)],
             FactKind::Order => &[("color", Holds::Text)],
             FactKind::Confirmation => &[("rule_id", Holds::Text)],
+            FactKind::Correction => &[("fact", Holds::Words(CORRECTABLE))],
             FactKind::Appeal => &[("decision", Holds::Words(DECISIONS)), ("rule_id", Holds::Text)],
         }
     }
@@ -241,6 +263,7 @@ impl FactKind {
             FactKind::Push => &[PushedAt, Until],
             FactKind::Order => &[IssuedAt, Until],
             FactKind::Confirmation => &[ConfirmedAt],
+            FactKind::Correction => &[HappenedAt],
             FactKind::Appeal => &[DecidedAt],
         }
     }

@@ -74,6 +74,7 @@ pub(super) fn is_health_fact(told: &Told, fever: i64) -> bool {
         FactKind::Residence => is("status", &["closed", "sealed"]),
         FactKind::Appeal
         | FactKind::Trip
+        | FactKind::Correction
         | FactKind::Push
         | FactKind::Order
         | FactKind::Confirmation

@@ -1,10 +1,11 @@
 //! Facts told by tables of persons: the last known row about the same thing counts.
 
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashSet};
 
 use rayon::prelude::*;
 
-use super::kind::{Cell, FactKind};
+use super::kind::{Cell, FactKind, Told, ToldCell};
 use super::{Fact, Facts, merge, reject};
 use crate::colors::Scheme;
 use crate::config::Config;
@@ -64,6 +65,67 @@ impl Facts {
         self.told.extend(rows.into_iter().map(|(person, row, _)| (person, row.told)));
         self.close(files);
         Ok(())
+    }
+
+    /// Takes away every fact that a correction names: of its person, kind and time.
+    pub(super) fn correct(&mut self) {
+        let named = |(person, told): &(u32, Told)| match told.cell("fact") {
+            Some(Cell::Word(fact)) if told.kind == FactKind::Correction => {
+                Some((*person, fact.to_string(), told.at))
+            }
+            _ => None,
+        };
+        let named: HashSet<(u32, String, Second)> = self.told.iter().filter_map(named).collect();
+        if named.is_empty() {
+            return;
+        }
+        let mut found = HashSet::new();
+        let before = self.told.len();
+        self.told.retain(|(person, told)| {
+            let key = (*person, told.kind.word().to_string(), told.at);
+            let wrong = named.contains(&key);
+            if wrong {
+                found.insert(key);
+            }
+            !wrong
+        });
+        self.notes.push(format!(
+            "{} corrections took back {} facts; {} name no fact that is known",
+            named.len(),
+            before - self.told.len(),
+            named.len() - found.len()
+        ));
+    }
+
+    /// Turns the color of every push that names another scheme into this scheme's, and takes away those that have no
+    /// counterpart here; a note says what was lost.
+    pub fn recognise(&mut self, scheme: &Scheme) {
+        let mut lost: BTreeMap<(String, String), u64> = BTreeMap::new();
+        let mut known: BTreeMap<(String, String), Option<String>> = BTreeMap::new();
+        self.told.retain_mut(|(_, told)| {
+            if told.kind != FactKind::Push {
+                return true;
+            }
+            let (Some(Cell::Word(color)), Some(Cell::Word(theirs))) =
+                (told.cell("color"), told.cell("scheme"))
+            else {
+                return true;
+            };
+            let (color, theirs) = (color.to_string(), theirs.to_string());
+            let pair = (theirs.clone(), color.clone());
+            let ours = known.entry(pair).or_insert_with(|| scheme.recognised(&color, &theirs));
+            match ours {
+                Some(ours) => told.cells[0] = Some(ToldCell::Text(ours.as_str().into())),
+                None => *lost.entry((theirs, color)).or_default() += 1,
+            }
+            ours.is_some()
+        });
+        for ((theirs, color), count) in lost {
+            self.notes.push(format!(
+                "{count} pushes are lost: {color} of {theirs} has no counterpart in {}",
+                scheme.id
+            ));
+        }
     }
 
     /// Notes appeals and confirmations that name no rule of the scheme: they do nothing.

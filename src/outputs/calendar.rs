@@ -1,7 +1,7 @@
 //! What comes next: who changes color when if nothing else becomes known, who waits for something overdue, which appeals
 //! wait for a decision.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{Int64Array, RecordBatch, UInt64Array};
@@ -12,55 +12,85 @@ use crate::colors::{self, Ahead, Colored, PersonFacts, Scheme};
 use crate::error::Result;
 use crate::facts::kind::{Cell, FactKind, Told, ToldCell};
 use crate::facts::{Fact, Facts};
-use crate::outputs::register::{Register, dates};
-use crate::outputs::tables::{table, texts};
+use crate::ids::IdColumn;
+use crate::outputs::register::{Register, color_without, dates};
+use crate::outputs::tables::{NO_REGION, table, texts};
 use crate::time::{self, Second};
 
 /// Days that a calendar looks ahead.
 pub const DAYS_AHEAD: i64 = 14;
 
-/// `calendar.parquet`: every change of color in the 14 days after `date` of everyone in the register, if nothing else
-/// becomes known; sorted by date, then `person_id`.
+/// `calendar.parquet`: every change of color in the 14 days after `date`, if nothing else becomes known; sorted by date, then
+/// `person_id`.
 ///
 /// `date, person_id, color_before, color_after, rule_id, region_id`: the rule is the one that then decides, or for a
-/// person who becomes healthy the one that ends. `facts` are those of the register, by person.
+/// person who becomes healthy the one that ends. `all` are the facts of `facts` that rules see, by person.
+///
+/// # Errors
+/// Those of reading the ids.
 pub fn calendar(
     register: &Register<'_>,
-    facts: &[(u32, Fact<'_>)],
+    facts: &Facts,
+    all: &[(u32, Fact<'_>)],
     scheme: &Scheme,
     date: Date,
-) -> RecordBatch {
+) -> Result<RecordBatch> {
     let changes_of = |(row, today): (usize, &Colored<'_>)| {
-        let first = facts.partition_point(|(person, _)| *person < today.person);
-        let end = first + facts[first..].partition_point(|(person, _)| *person == today.person);
-        let own = PersonFacts::new(&facts[first..end], scheme);
+        let first = all.partition_point(|(person, _)| *person < today.person);
+        let end = first + all[first..].partition_point(|(person, _)| *person == today.person);
+        let own = PersonFacts::new(&all[first..end], scheme);
         let ahead = colors::ahead(&own, today, scheme, date, DAYS_AHEAD);
-        ahead.into_iter().map(|Ahead { day, before, after }| (day, row, before, after)).collect::<Vec<_>>()
+        ahead.into_iter().map(move |ahead| (row, ahead)).collect::<Vec<_>>()
     };
-    let mut changes: Vec<_> = register.rows.par_iter().enumerate().flat_map_iter(changes_of).collect();
-    changes.sort_by_key(|(day, row, ..)| (*day, *row));
-    let color = |decided: &Option<(usize, usize)>| {
+    let colored = register.rows.par_iter().enumerate().flat_map_iter(changes_of);
+    let mut changes: Vec<(usize, Ahead)> = colored.collect();
+    // Whoever is healthy today, but of whom something is known that is still to come, such as a discharge.
+    let known: HashSet<u32> = register.rows.iter().map(|row| row.person).collect();
+    let persons: Vec<&[(u32, Fact<'_>)]> = all.chunk_by(|a, b| a.0 == b.0).collect();
+    let healthy_changes = |own: &&[(u32, Fact<'_>)]| {
+        let person = own[0].0;
+        let own = PersonFacts::new(own, scheme);
+        if known.contains(&person) || !own.knows_after(scheme, date) {
+            return None;
+        }
+        let today = Colored { person, reasons: Vec::new(), ruled_out: Vec::new() };
+        let ahead = colors::ahead(&own, &today, scheme, date, DAYS_AHEAD);
+        (!ahead.is_empty()).then_some((person, ahead))
+    };
+    let healthy: Vec<(u32, Vec<Ahead>)> = persons.par_iter().filter_map(healthy_changes).collect();
+    let more = facts.persons.ids(&healthy.iter().map(|(person, _)| *person).collect::<Vec<_>>())?;
+    let mut ids = IdColumn::new(register.ids.kind());
+    let colored = (0..register.rows.len()).map(|row| register.ids.get(row));
+    colored.chain((0..more.len()).map(|row| more.get(row))).for_each(|id| ids.push(id));
+    let mut regions: Vec<&str> = register.regions.iter().map(String::as_str).collect();
+    for (row, (person, ahead)) in healthy.iter().enumerate() {
+        regions.push(facts.residences.of(*person).unwrap_or(NO_REGION));
+        changes.extend(ahead.iter().map(|ahead| (register.rows.len() + row, *ahead)));
+    }
+    changes.sort_by(|(a, a_ahead), (b, b_ahead)| {
+        a_ahead.day.cmp(&b_ahead.day).then_with(|| ids.get(*a).cmp(&ids.get(*b)))
+    });
+    let color = |decided: Option<(usize, usize)>| {
         Some(decided.map_or(scheme.healthy(), |(rank, _)| scheme.severity[rank].as_str()))
     };
-    table(vec![
-        ("date", dates(changes.iter().map(|(day, ..)| Some(*day)))),
-        ("person_id", register.ids.to_arrow(changes.iter().map(|(_, row, ..)| *row as u32))),
-        ("color_before", texts(changes.iter().map(|(.., before, _)| color(before)))),
-        ("color_after", texts(changes.iter().map(|(.., after)| color(after)))),
-        (
-            "rule_id",
-            texts(changes.iter().map(|(.., before, after)| {
-                let (_, rule) = after.or(*before).expect("a change has a side");
-                Some(scheme.rules[rule].id.as_str())
-            })),
-        ),
-        ("region_id", texts(changes.iter().map(|(_, row, ..)| Some(&register.regions[*row])))),
-    ])
+    let rule = |ahead: &Ahead| {
+        let (_, rule) = ahead.after.or(ahead.before).expect("a change has a side");
+        Some(scheme.rules[rule].id.as_str())
+    };
+    Ok(table(vec![
+        ("date", dates(changes.iter().map(|(_, ahead)| Some(ahead.day)))),
+        ("person_id", ids.to_arrow(changes.iter().map(|(row, _)| *row as u32))),
+        ("color_before", texts(changes.iter().map(|(_, ahead)| color(ahead.before)))),
+        ("color_after", texts(changes.iter().map(|(_, ahead)| color(ahead.after)))),
+        ("rule_id", texts(changes.iter().map(|(_, ahead)| rule(ahead)))),
+        ("region_id", texts(changes.iter().map(|(row, _)| Some(regions[*row])))),
+    ]))
 }
 
 /// `overdue.parquet`: everyone whose term is over but for whom a condition of release is not met, sorted by `person_id`.
 ///
-/// `person_id, color, rule_id, since, missing, earliest_free, region_id`.
+/// `person_id, color, rule_id, since, missing, color_without, earliest_free, region_id`; `color_without` is what the person
+/// would be by now if nothing were missing.
 pub fn overdue(register: &Register<'_>, scheme: &Scheme) -> RecordBatch {
     let waits = |row: &Colored<'_>| {
         let missing = &row.reasons[0].effect.missing;
@@ -74,6 +104,7 @@ pub fn overdue(register: &Register<'_>, scheme: &Scheme) -> RecordBatch {
         ("rule_id", texts(first().map(|reason| Some(&scheme.rules[reason.rule].id)))),
         ("since", dates(first().map(|reason| Some(reason.effect.since)))),
         ("missing", texts(first().map(|reason| Some(reason.effect.missing.words())))),
+        ("color_without", texts(rows.iter().map(|row| Some(color_without(&register.rows[*row], scheme))))),
         ("earliest_free", dates(rows.iter().map(|row| register.rows[*row].earliest_free()))),
         ("region_id", texts(rows.iter().map(|row| Some(&register.regions[*row])))),
     ])

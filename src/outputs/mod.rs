@@ -7,6 +7,7 @@ pub mod facts;
 pub mod hold;
 pub mod lists;
 pub mod lookup;
+pub mod pushes;
 pub mod query;
 pub mod read;
 pub mod record;

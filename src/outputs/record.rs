@@ -202,6 +202,18 @@ pub struct Counts {
     pub colors: BTreeMap<String, u64>,
     /// Changes as `before -> after`.
     pub changes: BTreeMap<String, u64>,
+    /// Register rows by rule.
+    pub rules: BTreeMap<String, RuleCount>,
+}
+
+/// How many persons a rule colors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleCount {
+    /// Those with a reason of it.
+    pub persons: u64,
+    /// Those whose color it decides.
+    pub decides: u64,
 }
 
 impl Counts {

@@ -1,6 +1,6 @@
 //! The register: everyone who is not green, why, since when, until when; and the evidence for every reason.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::facts::{Fact, Facts};
 use crate::ids::{Id, IdColumn, IdType, convert};
 use crate::outputs::read::id_at;
+use crate::outputs::record::RuleCount;
 use crate::outputs::tables::{NO_REGION, Names, instants_or_null, table, texts};
 use crate::rings::SourceRef;
 use crate::store::Venues;
@@ -81,6 +82,17 @@ impl<'a> Register<'a> {
             ("basis_en", texts(first().map(|r| Some(&rule(r).basis.en)))),
             ("basis_zh", texts(first().map(|r| Some(&rule(r).basis.zh)))),
         ])
+    }
+
+    /// How many persons each rule of the scheme colors, also if none.
+    pub fn rules(&self, scheme: &Scheme) -> BTreeMap<String, RuleCount> {
+        let mut counts = vec![RuleCount::default(); scheme.rules.len()];
+        for row in &self.rows {
+            counts[row.reasons[0].rule].decides += 1;
+            let rules: BTreeSet<usize> = row.reasons.iter().map(|reason| reason.rule).collect();
+            rules.into_iter().for_each(|rule| counts[rule].persons += 1);
+        }
+        scheme.rules.iter().map(|rule| rule.id.clone()).zip(counts).collect()
     }
 
     /// `evidence.parquet`: a row for every reason of every row of the register, in its order.
@@ -157,7 +169,7 @@ fn rule_ids(row: &Colored<'_>, scheme: &Scheme) -> String {
     ids.join("; ")
 }
 
-fn color_without<'s>(row: &Colored<'_>, scheme: &'s Scheme) -> &'s str {
+pub(super) fn color_without<'s>(row: &Colored<'_>, scheme: &'s Scheme) -> &'s str {
     let shown = row.reasons.get(1);
     // What the first color ruled out is there again without it.
     let again = row.ruled_out.first().filter(|_| shown.is_none_or(|next| next.rank != row.reasons[0].rank));
@@ -177,6 +189,7 @@ pub struct Published {
     ids: IdColumn,
     colors: Vec<String>,
     regions: Vec<String>,
+    since: Vec<Date>,
 }
 
 /// A row of a published register.
@@ -187,12 +200,14 @@ pub struct PublishedRow<'a> {
     pub color: &'a str,
     /// The region whose office had the person on its list.
     pub region: &'a str,
+    /// The first day of the color.
+    pub since: Date,
 }
 
 impl Published {
     /// The register of no one.
     pub fn empty(kind: IdType) -> Published {
-        Published { ids: IdColumn::new(kind), colors: Vec::new(), regions: Vec::new() }
+        Published { ids: IdColumn::new(kind), colors: Vec::new(), regions: Vec::new(), since: Vec::new() }
     }
 
     /// The rows of a register, with ids as `kind`, sorted by id.
@@ -217,7 +232,20 @@ impl Published {
         let text = |cell: fn(&PublishedRow<'_>) -> String| {
             order.iter().map(|row| cell(&rows[*row as usize])).collect()
         };
-        Ok(Published { ids: sorted, colors: text(|r| r.color.into()), regions: text(|r| r.region.into()) })
+        let since = order.iter().map(|row| rows[*row as usize].since).collect();
+        Ok(Published {
+            ids: sorted,
+            colors: text(|r| r.color.into()),
+            regions: text(|r| r.region.into()),
+            since,
+        })
+    }
+}
+
+impl Published {
+    /// Id, color and its first day, by id.
+    pub fn rows(&self) -> impl Iterator<Item = (Id<'_>, &str, Date)> {
+        (0..self.ids.len()).map(|row| (self.ids.get(row), self.colors[row].as_str(), self.since[row]))
     }
 }
 

@@ -99,9 +99,12 @@ pub fn register_of(run: &Run, kind: IdType) -> Result<Published> {
     let texts = |name: &str| -> Result<Vec<String>> {
         (0..table.len()).map(|row| Ok(table.text(name, row)?.unwrap_or_default())).collect()
     };
-    let (colors, regions) = (texts("color")?, texts("region_id")?);
-    let row = |row: usize| PublishedRow { id: id_at(ids, row), color: &colors[row], region: &regions[row] };
-    let rows: Vec<PublishedRow<'_>> = (0..table.len()).map(row).collect();
+    let (colors, regions, since) = (texts("color")?, texts("region_id")?, texts("since")?);
+    let row = |row: usize| {
+        let since = since[row].parse().map_err(|e| Error::damaged("colors.parquet", e))?;
+        Ok(PublishedRow { id: id_at(ids, row), color: &colors[row], region: &regions[row], since })
+    };
+    let rows: Vec<PublishedRow<'_>> = (0..table.len()).map(row).collect::<Result<_>>()?;
     Published::new(&rows, kind, &format!("the register of {}", run.record.date))
 }
 
@@ -123,6 +126,8 @@ pub struct NightTables {
     pub calendar: RecordBatch,
     /// `overdue.parquet` and `.csv`: those whose term is over
     pub overdue: RecordBatch,
+    /// `pushes.parquet`: our colors for other provinces
+    pub pushes: RecordBatch,
     /// `facts.parquet`: what the tables of facts say of persons
     pub facts: RecordBatch,
     /// `venues.parquet`: those the exposures name
@@ -165,6 +170,7 @@ fn write_all(work: &Path, tables: &NightTables, record: &mut RunRecord) -> Resul
         ("exposures", &tables.exposures),
         ("facts", &tables.facts),
         ("overdue", &tables.overdue),
+        ("pushes", &tables.pushes),
         ("rejects", &tables.rejects),
         ("sources", &tables.sources),
         ("venues", &tables.venues),

@@ -115,6 +115,7 @@ pub fn text(record: &RunRecord, scheme: &Scheme, folder: &Path) -> String {
         ("overdue.csv", "whose term is over while a test, check-in or confirmation is missing"),
         ("appeals.csv", "appeals that wait for a decision, with their age"),
         ("colors.parquet", "the whole register"),
+        ("pushes.parquet", "the register for other provinces, and what it takes back"),
         ("evidence.parquet", "what every reason rests on"),
         ("facts.parquet", "what the tables of facts say of persons"),
         ("contacts.parquet", "everyone traced, by ring"),

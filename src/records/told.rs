@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::config::TableConfig;
 use crate::error::Result;
 use crate::facts::kind::{
-    Basis, CHECKINS, CLOSURES, DECISIONS, FactKind, Holds, ISOLATIONS, LEVELS, RESULTS, SYMPTOMS, Told,
-    ToldCell,
+    Basis, CHECKINS, CLOSURES, CORRECTABLE, DECISIONS, FactKind, Holds, ISOLATIONS, LEVELS, RESULTS,
+    SYMPTOMS, Told, ToldCell,
 };
 use crate::records::columns::{Column, Kind, NO_CELSIUS};
 use crate::records::rejects::Reason;
@@ -41,7 +41,7 @@ const fn table(kind: FactKind, table: &'static str, columns: &'static [ColumnSpe
 }
 
 /// The tables of facts about persons.
-pub static TABLES: [FactTable; 11] = [
+pub static TABLES: [FactTable; 12] = [
     table(
         FactKind::Test,
         "tests",
@@ -83,6 +83,7 @@ pub static TABLES: [FactTable; 11] = [
             at("pushed_at"),
             needed("color", Kind::Text),
             needed("origin", Kind::Text),
+            ColumnSpec::new("scheme", Kind::Text, false),
             UNTIL,
             KNOWN_AT,
         ],
@@ -110,6 +111,18 @@ pub static TABLES: [FactTable; 11] = [
             needed("confirmed_by", Kind::Text),
             ColumnSpec::new("rule_id", Kind::Text, false),
             KNOWN_AT,
+        ],
+    ),
+    table(
+        FactKind::Correction,
+        "corrections",
+        &[
+            PERSON,
+            at("happened_at"),
+            needed("fact", Kind::Word(CORRECTABLE)),
+            needed("corrected_by", Kind::Text),
+            ColumnSpec::new("basis", Kind::Text, false),
+            at("known_at"),
         ],
     ),
     table(

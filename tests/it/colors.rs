@@ -500,7 +500,8 @@ fn random_fact(random: &mut Random, kind: FactKind, date: i64) -> PlainFact {
     PlainFact { kind, cells, times }
 }
 
-const KINDS: [FactKind; 16] = [
+const KINDS: [FactKind; 17] = [
+    FactKind::Correction,
     FactKind::Trip,
     FactKind::Case,
     FactKind::Contact,

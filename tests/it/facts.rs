@@ -3,7 +3,7 @@
 use crate::random::{Random, for_seeds};
 use crate::support::{Folder, Ran, rows};
 
-const TABLES: [&str; 14] = [
+const TABLES: [&str; 15] = [
     "communities",
     "regions",
     "tests",
@@ -17,6 +17,7 @@ const TABLES: [&str; 14] = [
     "pushes",
     "orders",
     "confirmations",
+    "corrections",
     "appeals",
 ];
 
@@ -548,4 +549,149 @@ fn a_recovery_told_by_a_later_row_frees() {
     assert_eq!(colors(&folder, "2022-03-07"), ["c1 red JS-R1 2022-03-08"]);
     night(&folder, "2022-03-08").done();
     assert_eq!(colors(&folder, "2022-03-08"), [""; 0]);
+}
+
+/// The named columns of a night's table, a line a row.
+fn table(folder: &Folder, date: &str, name: &str, columns: &[&str]) -> Vec<String> {
+    let path = folder.join(format!("runs/{date}/{name}.parquet"));
+    rows(&path, columns).into_iter().map(|row| row.join(" ")).collect()
+}
+
+fn record(folder: &Folder, date: &str) -> serde_json::Value {
+    serde_json::from_slice(&std::fs::read(folder.join(format!("runs/{date}/run.json"))).unwrap()).unwrap()
+}
+
+#[test]
+fn a_stay_rests_on_a_visit_or_a_trip_a_residence_on_its_row() {
+    let folder = world(
+        "red-code",
+        &[
+            ("regions", "region_id,level,from\nR-far,low,2022-02-01 00:00\nR-high,high,2022-02-28 00:00\n"),
+            (
+                "trips",
+                "person_id,region_id,from,until\nt0,R-far,2022-03-01 08:00,2022-03-02 09:00\nt1,R-high,2022-03-01 08:00,2022-03-02 09:00\n",
+            ),
+            (
+                "communities",
+                "community_id,status,from\nK0,open,2022-02-01 00:00\nK1,sealed,2022-03-01 08:00\n",
+            ),
+            ("residences", "person_id,region_id,community_id\nk0,R1,K0\nk1,R1,K1\n"),
+        ],
+    );
+    night(&folder, "2022-03-05").done();
+    let columns = ["person_id", "rule_id", "venue_id", "input_file", "input_row", "place_file", "place_row"];
+    assert_eq!(
+        table(&folder, "2022-03-05", "evidence", &columns),
+        [
+            "k1 RC-1d  residences.csv 2 communities.csv 2",
+            "t1 RC-2a  trips.csv 2 regions.csv 2",
+            "v1 RC-2a hall   regions.csv 2"
+        ]
+    );
+    let rules = &record(&folder, "2022-03-05")["counts"]["rules"];
+    assert_eq!(rules["RC-2a"], serde_json::json!({"persons": 2, "decides": 2}));
+    assert_eq!(
+        rules["RC-4"],
+        serde_json::json!({"persons": 0, "decides": 0}),
+        "rules that color no one are told too"
+    );
+}
+
+#[test]
+fn a_correction_takes_back_one_fact_from_the_night_it_is_known() {
+    let folder = world(
+        "hangzhou-release",
+        &[
+            (
+                "temperatures",
+                "person_id,measured_at,celsius\nh1,2022-03-02 10:00,38.2\nh1,2022-03-02 11:00,38.4\nh2,2022-03-02 10:00,38.2\n",
+            ),
+            (
+                "corrections",
+                "person_id,happened_at,fact,corrected_by,known_at\nh2,2022-03-02 10:00,temperature,lab,2022-03-04 09:00\nh1,2022-03-02 10:00,temperature,lab,2022-03-04 09:00\nh1,2022-03-02 10:00,symptom,lab,2022-03-04 09:00\n",
+            ),
+        ],
+    );
+    night(&folder, "2022-03-03").done();
+    assert_eq!(table(&folder, "2022-03-03", "colors", &["person_id", "color"]), ["h1 red", "h2 red"]);
+    night(&folder, "2022-03-04").done();
+    assert_eq!(table(&folder, "2022-03-04", "colors", &["person_id", "color"]), ["h1 red"], "h1 has another");
+    assert_eq!(
+        table(&folder, "2022-03-04", "evidence", &["person_id", "input_row"]),
+        ["h1 2"],
+        "what was taken back is evidence of nothing"
+    );
+    let notes = record(&folder, "2022-03-04")["notes"].to_string();
+    assert!(notes.contains("3 corrections took back 2 facts; 1 name no fact that is known"), "{notes}");
+}
+
+#[test]
+fn a_case_is_what_the_last_row_of_its_sample_says() {
+    let folder = world("jiangsu", &[]);
+    folder.write(
+        "cases.csv",
+        "person_id,status,sampled_at,reported_at,lab_ref\nc1,asymptomatic,2022-03-01 10:00,2022-03-02 10:00,L1\nc1,confirmed,2022-03-01 10:00,2022-03-04 10:00,L1\nc2,asymptomatic,2022-03-01 10:00,2022-03-02 10:00,L2\nc2,confirmed,2022-03-01 10:00,2022-03-04 10:00,L3\n",
+    );
+    night(&folder, "2022-03-03").done();
+    let columns = ["person_id", "rule_id", "reasons"];
+    assert_eq!(table(&folder, "2022-03-03", "colors", &columns), ["c1 JS-R2 JS-R2", "c2 JS-R2 JS-R2"]);
+    night(&folder, "2022-03-04").done();
+    assert_eq!(
+        table(&folder, "2022-03-04", "colors", &columns),
+        ["c1 JS-R1 JS-R1", "c2 JS-R1 JS-R1; JS-R2"],
+        "another sample is another fact"
+    );
+}
+
+#[test]
+fn a_planned_discharge_is_in_the_calendar_of_a_healthy_person() {
+    let isolations = "person_id,from,until,kind\ni1,2022-03-01 08:00,2022-03-08 09:00,central\n";
+    let folder = world("jiangsu", &[("isolations", isolations)]);
+    night(&folder, "2022-03-05").done();
+    assert_eq!(colors(&folder, "2022-03-05"), [""; 0]);
+    let columns = ["date", "person_id", "color_before", "color_after", "rule_id"];
+    assert_eq!(table(&folder, "2022-03-05", "calendar", &columns), ["2022-03-08 i1 green yellow JS-Y2"]);
+    night(&folder, "2022-03-08").done();
+    assert_eq!(colors(&folder, "2022-03-08"), ["i1 yellow JS-Y2 2022-03-23"]);
+}
+
+#[test]
+fn pushes_go_from_one_province_to_another_and_are_taken_back() {
+    let theirs =
+        world("five-color", &[("temperatures", "person_id,measured_at,celsius\nw1,2022-03-02 10:00,38.2\n")]);
+    theirs.write("cases.csv", "person_id,status,sampled_at,reported_at\nc1,confirmed,2022-03-01 10:00,2022-03-02 10:00\nc2,confirmed,2022-03-01 10:00,2022-03-02 10:00\nc2,withdrawn,,2022-03-03 10:00\n");
+    let config = std::fs::read_to_string(theirs.join("ringtrace.toml")).unwrap();
+    theirs.write("ringtrace.toml", format!("origin = \"Far\"\n{config}"));
+    let ours = world("red-code", &[]);
+    let config = std::fs::read_to_string(ours.join("ringtrace.toml")).unwrap();
+    ours.write("ringtrace.toml", config + "[pushes]\npaths = [\"in/*.parquet\"]\n");
+    let deliver = |date: &str| {
+        night(&theirs, date).done();
+        std::fs::create_dir_all(ours.join("in")).unwrap();
+        let file = format!("runs/{date}/pushes.parquet");
+        std::fs::copy(theirs.join(file), ours.join(format!("in/{date}.parquet"))).unwrap();
+        night(&ours, date).done();
+    };
+    deliver("2022-03-02");
+    let columns = ["person_id", "color", "origin", "scheme", "until"];
+    assert_eq!(
+        table(&theirs, "2022-03-02", "pushes", &columns),
+        ["c1 purple Far five-color ", "c2 purple Far five-color ", "w1 yellow Far five-color 1646323200"]
+    );
+    assert_eq!(
+        table(&ours, "2022-03-02", "colors", &["person_id", "color", "rule_id"]),
+        ["c1 red RC-3", "c2 red RC-3"],
+        "purple there is red here; yellow has no counterpart"
+    );
+    let notes = record(&ours, "2022-03-02")["notes"].to_string();
+    assert!(
+        notes.contains("1 pushes are lost: yellow of five-color has no counterpart in red-code"),
+        "{notes}"
+    );
+    deliver("2022-03-03");
+    assert_eq!(
+        table(&ours, "2022-03-03", "colors", &["person_id", "color", "rule_id"]),
+        ["c1 red RC-3"],
+        "the case of c2 was withdrawn there, so the push is taken back here the same night"
+    );
 }
