@@ -146,6 +146,9 @@ pub enum Command {
     },
     /// Write a commented configuration to start from
     Init {
+        /// Print the JSON Schema of configurations or of scheme packs instead, for editors
+        #[arg(long, value_name = "WHAT", conflicts_with = "out")]
+        json_schema: Option<SchemaOf>,
         /// File to write; must not exist
         #[arg(long, value_name = "FILE", default_value = "ringtrace.toml")]
         out: PathBuf,
@@ -161,6 +164,15 @@ pub enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+/// What a JSON Schema is of.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub enum SchemaOf {
+    /// Configurations
+    Config,
+    /// Scheme packs
+    Pack,
 }
 
 /// Which files to read, and how.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
@@ -69,7 +70,7 @@ impl TableConfig {
 }
 
 /// Unit of integer times.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema, clap::ValueEnum)]
 pub enum TimeUnit {
     /// Seconds.
     #[serde(rename = "s")]
@@ -189,7 +190,7 @@ pub struct Cumulative {
 }
 
 /// Which exposures are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Edges {
     /// All of ring 1, and the best of each contact in deeper rings.
@@ -304,6 +305,11 @@ pub fn base_of(config: &Path) -> &Path {
     config.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
+/// The JSON Schema of configurations, for editors that know it.
+pub fn json_schema() -> serde_json::Value {
+    schemars::schema_for!(ConfigFile).to_value()
+}
+
 /// A named edition of a tracing rule: parameters that `[contacts]` can override one by one.
 struct Policy {
     min_overlap_s: u32,
@@ -345,7 +351,7 @@ impl Policy {
     }
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct ConfigFile {
     time_zone: Option<String>,
@@ -356,6 +362,7 @@ struct ConfigFile {
     runs: Option<PathBuf>,
     rejects_max_percent: Option<u32>,
     scans: TableSection,
+    #[schemars(with = "VisitsKeys")]
     visits: VisitsSection,
     venues: TableSection,
     cases: TableSection,
@@ -380,7 +387,7 @@ struct ConfigFile {
     hold: HoldSection,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct HoldSection {
     multiple: Option<u64>,
@@ -390,7 +397,7 @@ struct HoldSection {
     approvals: Option<PathBuf>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct TableSection {
     paths: Vec<String>,
@@ -408,7 +415,7 @@ struct VisitsSection {
     rules: VisitRulesSection,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct VisitsKeys {
     paths: Vec<String>,
@@ -451,14 +458,14 @@ impl From<VisitsKeys> for VisitsSection {
     }
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct StaySection {
     default_stay: Option<String>,
     merge_gap: Option<String>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct ContactsSection {
     min_overlap: Option<String>,
@@ -471,7 +478,7 @@ struct ContactsSection {
     by_category: BTreeMap<String, ThresholdSection>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct ThresholdSection {
     min_overlap: Option<String>,

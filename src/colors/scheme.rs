@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use jiff::tz::TimeZone;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::vectors::Vector;
@@ -61,7 +62,7 @@ pub struct Scheme {
 
 /// Mutual recognition: colors of a scheme and of the national platform for each other. A color without a counterpart is
 /// lost on the way.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Recognition {
     /// The platform's color for a color of the scheme.
@@ -74,7 +75,7 @@ pub struct Recognition {
 const NATIONAL: [&str; 2] = ["red", "yellow"];
 
 /// A text in both languages.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Wording {
     /// English.
@@ -84,7 +85,7 @@ pub struct Wording {
 }
 
 /// One rule: a kind of fact, and what follows from it for how long.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// Stable name, printed in every list.
@@ -111,7 +112,7 @@ pub struct Rule {
 }
 
 /// What a cell must hold.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Wanted {
     /// This.
@@ -123,7 +124,7 @@ pub enum Wanted {
 }
 
 /// A range of numbers, ends included.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Range {
     min: Option<Value>,
@@ -131,7 +132,7 @@ pub struct Range {
 }
 
 /// A cell in a pack.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Value {
     /// A word.
@@ -185,7 +186,7 @@ impl Wanted {
 }
 
 /// A color for some time.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Phase {
     /// The color.
@@ -203,7 +204,7 @@ pub struct Phase {
 }
 
 /// What must be true before a phase ends, beside its length.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Release {
     /// Days in a row with a check-in of a healthy person.
@@ -303,7 +304,7 @@ impl Rule {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Pack {
     id: String,
@@ -319,11 +320,17 @@ struct Pack {
     #[serde(default)]
     national: Recognition,
     #[serde(default)]
+    #[schemars(with = "Vec<Rule>")]
     rule: Vec<toml::Spanned<Rule>>,
 }
 
 fn fever() -> f64 {
     37.3
+}
+
+/// The JSON Schema of packs, for editors that know it.
+pub fn json_schema() -> serde_json::Value {
+    schemars::schema_for!(Pack).to_value()
 }
 
 impl Scheme {

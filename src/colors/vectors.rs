@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::scheme::{Phase, Rule, Scheme, Value};
@@ -15,7 +16,7 @@ use crate::rings::{Best, Exposed, SourceRef, TracedPerson};
 use crate::time::{Reading, Second, parse_date, parse_instant};
 
 /// Facts about one person and what the pack must make of them.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Vector {
     /// What it shows of its rule.
@@ -37,7 +38,7 @@ pub struct Vector {
 }
 
 /// A fact of a vector: its cells and times by name. A case is confirmed and a contact of ring 1 unless it says otherwise.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct VectorFact {
     /// Kind of fact.
     pub fact: FactKind,

@@ -7,7 +7,7 @@ use std::path::Path;
 use clap::CommandFactory;
 use serde_json::json;
 
-use crate::cli::{Cli, Command, Common, ContactsArgs, TraceArgs};
+use crate::cli::{Cli, Command, Common, ContactsArgs, SchemaOf, TraceArgs};
 use crate::colors::{Scheme, vectors};
 use crate::config::{Config, base_of};
 use crate::error::{Error, Result};
@@ -149,7 +149,16 @@ pub fn execute(cli: Cli) -> Result<Outcome> {
             print_answer(&query::run(&run, sql)?, csv, &common)
         }
         Command::Verify { scheme, run } => verify(scheme.as_deref(), run.as_deref(), &common),
-        Command::Init { out } => {
+        Command::Init { json_schema: Some(of), .. } => {
+            let schema = match of {
+                SchemaOf::Config => crate::config::json_schema(),
+                SchemaOf::Pack => crate::colors::scheme::json_schema(),
+            };
+            let text = serde_json::to_string_pretty(&schema).expect("a schema is plain data");
+            print(format!("{text}\n").as_bytes())?;
+            Ok(Outcome::Done)
+        }
+        Command::Init { out, json_schema: None } => {
             write_new(&out, "--out", TEMPLATE)?;
             say(
                 &common,
