@@ -133,7 +133,7 @@ pub fn night(config: &Config, base: &Path, date: Date, progress: &dyn Progress) 
         overdue: calendar::overdue(&register, &scheme),
         pushes: outputs::pushes::out(&register, &published, &scheme, &config.origin, date),
         facts: outputs::facts::table_of(&facts, names)?,
-        venues: tables::venues(&traced, visits.venues()),
+        venues: tables::venues(&traced, &facts, visits.venues()),
         sources: tables::sources(&facts, &config.contacts, names)?,
         changes: register::changes(&register, &published, &scheme),
         rejects: rejects_table(&all_rejects(store.rejects()?, &facts)),

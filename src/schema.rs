@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 
 /// Names of the input tables and of their columns, required ones first; `*` marks a required one.
 pub const TABLES: [(&str, &[&str]); 21] = [
-    ("scans", &["person_id*", "venue_id*", "scanned_at*", "direction", "left_at"]),
+    ("scans", &["person_id*", "venue_id*", "scanned_at*", "direction", "left_at", "temperature_c"]),
     ("visits", &["person_id*", "venue_id*", "arrived_at*", "left_at*"]),
     ("venues", &["venue_id*", "category", "region_id", "parent_venue_id", "name"]),
     (

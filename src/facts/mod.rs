@@ -119,6 +119,7 @@ impl Facts {
         }
         facts.read_told(config, as_of)?;
         facts.read_regions(config, visits, as_of, schemes)?;
+        facts.read_measured(visits, as_of, schemes)?;
         facts.read_residences(config, as_of)?;
         facts.correct();
         facts.told.par_sort_unstable();

@@ -16,7 +16,7 @@ use crate::ids::{IdTable, NO_KEY};
 use crate::records::rejects::Reason;
 use crate::records::told::{self, ORDER_DAYS, PlaceRow, StayRow};
 use crate::records::{self, FileRows, InputRow, venues};
-use crate::store::VisitSource;
+use crate::store::{Measured, VisitSource};
 use crate::time::{FOREVER, Second, end_of_day, local_date};
 
 /// Venues of a range whose visits are looked at together.
@@ -198,6 +198,39 @@ impl Facts {
         Ok(())
     }
 
+    /// Reads the temperatures measured with scans of which one of the schemes, or an order, can make something.
+    pub(super) fn read_measured(
+        &mut self,
+        visits: &dyn VisitSource,
+        as_of: Option<Second>,
+        schemes: &[&Scheme],
+    ) -> Result<()> {
+        if schemes.is_empty() {
+            return Ok(());
+        }
+        let from = oldest(FactKind::Temperature, as_of, schemes)?;
+        let mut measured = visits.temperatures(from, as_of.unwrap_or(FOREVER))?;
+        let ids = visits.venues().ids.ids();
+        measured.sort_unstable_by(|a, b| {
+            let venue = |measured: &Measured| ids.get(measured.venue as usize);
+            let key = |measured: &Measured| (measured.person, measured.at, measured.celsius);
+            key(a).cmp(&key(b)).then_with(|| venue(a).cmp(&venue(b)))
+        });
+        measured.dedup_by_key(|measured| (measured.person, measured.at, measured.celsius));
+        let told = |measured: Measured| Told {
+            kind: FactKind::Temperature,
+            at: measured.at,
+            until: None,
+            known_at: measured.at,
+            cells: [Some(ToldCell::Number(measured.celsius.into())), None, None],
+            place: None,
+            basis: Basis::Visit(measured.venue),
+        };
+        let all = measured.into_iter().map(|measured| (measured.person, told(measured)));
+        self.told.extend(all.filter(|(_, told)| can_mean(told, schemes)));
+        Ok(())
+    }
+
     /// The rows of communities or regions that are known; of those about the same place, word and start the last known.
     fn read_places(&mut self, name: &str, config: &Config, as_of: Option<Second>) -> Result<Vec<PlaceRow>> {
         let table = config.table(name);
@@ -283,6 +316,29 @@ impl Facts {
     }
 }
 
+/// Whether a rule of one of the schemes, or an order, can make something of the fact.
+fn can_mean(told: &Told, schemes: &[&Scheme]) -> bool {
+    let means = |scheme: &&Scheme| {
+        is_health_fact(told, scheme.fever) || scheme.rules.iter().any(|rule| rule.means(&Fact::Told(told)))
+    };
+    schemes.iter().any(means)
+}
+
+/// The first instant of which facts of this kind can still matter on the night that ends with `as_of`.
+fn oldest(kind: FactKind, as_of: Option<Second>, schemes: &[&Scheme]) -> Result<Second> {
+    let Some(end) = as_of else { return Ok(0) };
+    let since = |scheme: &&Scheme| -> Result<Second> {
+        let date = local_date(end - 1, &scheme.time_zone);
+        let earlier = |days: u32| date.saturating_sub(jiff::Span::new().days(i64::from(days)));
+        // An order of 14 days looks back 14 more.
+        let order = earlier(2 * ORDER_DAYS + 2);
+        let first = scheme.longest(kind).map_or(Date::MIN, earlier).min(order);
+        Ok(if first.year() < 1970 { 0 } else { end_of_day(first, &scheme.time_zone)? })
+    };
+    let all: Vec<Second> = schemes.iter().map(since).collect::<Result<_>>()?;
+    Ok(all.into_iter().min().unwrap_or(0))
+}
+
 /// The regions that have a level which someone asks about.
 struct Regions {
     rows: Vec<PlaceRow>,
@@ -349,26 +405,10 @@ impl Regions {
     fn new(rows: Vec<PlaceRow>, as_of: Option<Second>, schemes: &[&Scheme]) -> Result<Regions> {
         let county = rows.iter().filter_map(|row| Some((row.place.clone(), row.county.clone()?))).collect();
         let mut regions = Regions { meant: Vec::new(), rows, county, since: 0 };
-        let means = |near: usize| {
-            let probe = regions.told(near as u32, 0, 0, Basis::Visit(NO_KEY));
-            let asked = schemes.iter().flat_map(|scheme| &scheme.rules);
-            is_health_fact(&probe, 0) || asked.into_iter().any(|rule| rule.means(&Fact::Told(&probe)))
-        };
+        let means = |near: usize| can_mean(&regions.told(near as u32, 0, 0, Basis::Visit(NO_KEY)), schemes);
         let meant = (0..2 * regions.rows.len()).map(means).collect();
         regions.meant = meant;
-        if let Some(end) = as_of {
-            let since = |scheme: &&Scheme| -> Result<Second> {
-                let date = local_date(end - 1, &scheme.time_zone);
-                let earlier = |days: u32| date.saturating_sub(jiff::Span::new().days(i64::from(days)));
-                // An order of 14 days looks back 14 more.
-                let order = earlier(2 * ORDER_DAYS + 2);
-                let asked = scheme.longest(FactKind::RegionStay).map(earlier).unwrap_or(Date::MIN);
-                let first = order.min(asked);
-                Ok(if first.year() < 1970 { 0 } else { end_of_day(first, &scheme.time_zone)? })
-            };
-            let all: Vec<Second> = schemes.iter().map(since).collect::<Result<_>>()?;
-            regions.since = all.into_iter().min().unwrap_or(0);
-        }
+        regions.since = oldest(FactKind::RegionStay, as_of, schemes)?;
         Ok(regions)
     }
 

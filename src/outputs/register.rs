@@ -97,8 +97,8 @@ impl<'a> Register<'a> {
 
     /// `evidence.parquet`: a row for every reason of every row of the register, in its order.
     ///
-    /// A contact's evidence is its best exposure; a stay's in a region the visit or the row of the trip; of anything else the
-    /// row of the input that says so. `place_file, place_row` say what the region or community was.
+    /// A contact's evidence is its best exposure; a stay's in a region the visit or the row of the trip; a temperature's the
+    /// scan or the row; of anything else the row of the input that says so. `place_file, place_row` say what the region or community was.
     ///
     /// # Errors
     /// Those of reading the ids.
@@ -317,7 +317,7 @@ pub fn check_evidence(register: &RecordBatch, evidence: &RecordBatch, sources: &
     let known: HashSet<(&str, &str)> = kinds.iter().flatten().zip(ids.iter().flatten()).collect();
     let [fact, source_kind, source_id] =
         ["fact", "source_kind", "source_id"].map(|name| text(evidence, name));
-    let [venue, from, until, place] = ["venue_id", "from", "until", "place_row"].map(column);
+    let [venue, from, until] = ["venue_id", "from", "until"].map(column);
     let overlap = column("overlap_s");
     let (overlap, ring) = (overlap.as_primitive::<Int64Type>(), column("ring"));
     let ring = ring.as_primitive::<UInt8Type>();
@@ -331,7 +331,7 @@ pub fn check_evidence(register: &RecordBatch, evidence: &RecordBatch, sources: &
                 let source = (source_kind.value(row), source_id.value(row));
                 there && met && (!close || known.contains(&source))
             }
-            Some(_) => (file.is_valid(row) && number.is_valid(row)) || (there && place.is_valid(row)),
+            Some(_) => (file.is_valid(row) && number.is_valid(row)) || there,
             None => false,
         }
     };

@@ -292,9 +292,11 @@ pub fn sources(facts: &Facts, rule: &ContactConfig, names: Names<'_>) -> Result<
     ]))
 }
 
-/// `venues.parquet` of a run: the venues its exposures name, with what is known of them, in the order of their ids.
-pub fn venues(traced: &Traced, venues: &Venues) -> RecordBatch {
+/// `venues.parquet` of a run: the venues its exposures and facts name, with what is known of them, in the order of their
+/// ids.
+pub fn venues(traced: &Traced, facts: &Facts, venues: &Venues) -> RecordBatch {
     let mut keys: Vec<u32> = traced.edges.iter().map(|e| e.exposure.venue).collect();
+    keys.extend(facts.told.iter().filter_map(|(_, told)| Some(told.visit()?.0)));
     keys.sort_unstable();
     keys.dedup();
     keys.sort_unstable_by_key(|key| venues.ids.ids().get(*key as usize));

@@ -31,6 +31,9 @@ pub enum Kind {
     Text,
     /// Temperatures in degrees Celsius.
     Celsius,
+    /// As [`Kind::Celsius`], beside something else: a reading that is no temperature of a person, such as the 0 of a sensor
+    /// that is switched off, counts as empty and does not spoil its row.
+    Sensor,
 }
 
 /// The checked cells of one column of one batch.
@@ -181,7 +184,7 @@ pub fn expected_type(kind: Kind, found: &DataType) -> Option<&'static str> {
                 .then_some("Timestamp, Date32 or integers with a time unit")
         }
         Kind::Word(_) | Kind::Text => (!text && !null).then_some("text"),
-        Kind::Celsius => (!text && !null && !found.is_numeric()).then_some("degrees Celsius"),
+        Kind::Celsius | Kind::Sensor => (!text && !null && !found.is_numeric()).then_some("degrees Celsius"),
     }
 }
 
@@ -212,11 +215,12 @@ pub fn from_arrow(
                 text.iter().map(|cell| cell.map_or(NO_WORD, |cell| word(cell, words))).collect(),
             ))
         }
-        Kind::Celsius => {
+        Kind::Celsius | Kind::Sensor => {
             // The shortest text of a float is the decimal that was meant.
             let text = as_text(array)?;
             let cells = text.as_string::<i32>().iter();
-            Ok(Column::Celsius(cells.map(|cell| cell.map_or(NO_CELSIUS, celsius)).collect()))
+            let read = |cell| degrees(cell, kind);
+            Ok(Column::Celsius(cells.map(|cell| cell.map_or(NO_CELSIUS, read)).collect()))
         }
         Kind::Text => {
             let text = as_text(array)?;
@@ -239,6 +243,14 @@ pub fn word(cell: &str, words: &[&str]) -> u8 {
         return NO_WORD;
     }
     words.iter().position(|w| w.eq_ignore_ascii_case(cell)).map_or(BAD_WORD, |at| at as u8)
+}
+
+/// Hundredths of a degree in a cell of a column of temperatures.
+pub fn degrees(cell: &str, kind: Kind) -> i32 {
+    match celsius(cell) {
+        BAD_CELSIUS if kind == Kind::Sensor => NO_CELSIUS,
+        degrees => degrees,
+    }
 }
 
 /// Hundredths of a degree in a decimal such as `37.3`; nobody is colder than 20 or warmer than 50 degrees.

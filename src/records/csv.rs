@@ -151,8 +151,8 @@ fn text_cells<'a>(
             let word = |cell: Result<&str, _>| cell.map_or(columns::BAD_WORD, |c| columns::word(c, words));
             Column::Words(cells.map(word).collect())
         }
-        Kind::Celsius => {
-            let degrees = |cell: Result<&str, _>| cell.map_or(columns::BAD_CELSIUS, columns::celsius);
+        Kind::Celsius | Kind::Sensor => {
+            let degrees = |cell: Result<&str, _>| columns::degrees(cell.unwrap_or("?"), spec.kind);
             Column::Celsius(cells.map(degrees).collect())
         }
         Kind::Text => {

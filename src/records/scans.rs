@@ -5,6 +5,7 @@ use crate::records::columns::{Column, Kind, NO_TIME, NO_WORD};
 use crate::records::rejects::Reason;
 use crate::records::table::{Batch, ColumnSpec, Schema};
 use crate::time::{FOREVER, Second};
+use crate::visits::NOT_MEASURED;
 
 /// Number of the person ids' table in a file's rows.
 pub const PERSONS: usize = 0;
@@ -37,6 +38,8 @@ pub struct ScanRows {
     pub direction: Vec<Direction>,
     /// When the same record says the person left, or [`NOT_LEFT`].
     pub left: Vec<Second>,
+    /// Temperature measured with it, hundredths of a degree Celsius, or [`NOT_MEASURED`].
+    pub celsius: Vec<u16>,
 }
 
 /// Accepted rows of the visits table, a column each.
@@ -69,6 +72,7 @@ impl BulkRows for ScanRows {
         self.at.reserve_exact(rows);
         self.direction.reserve_exact(rows);
         self.left.reserve_exact(rows);
+        self.celsius.reserve_exact(rows);
     }
 
     fn append(&mut self, batch: &Batch) -> bool {
@@ -89,6 +93,10 @@ impl BulkRows for ScanRows {
             Some(left) => self.left.extend(left.iter().map(|left| stated_end(*left))),
             None => self.left.resize(self.at.len(), NOT_LEFT),
         }
+        match &batch.columns[5] {
+            Some(Column::Celsius(degrees)) => self.celsius.extend(degrees.iter().map(|at| measured(*at))),
+            _ => self.celsius.resize(self.at.len(), NOT_MEASURED),
+        }
         true
     }
 
@@ -104,8 +112,17 @@ impl BulkRows for ScanRows {
         self.at.push(at);
         self.direction.push(if out { Direction::Out } else { Direction::In });
         self.left.push(left);
+        self.celsius.push(match &batch.columns[5] {
+            Some(Column::Celsius(degrees)) => measured(degrees[row]),
+            _ => NOT_MEASURED,
+        });
         None
     }
+}
+
+/// What a cell of a scan's `temperature_c` says.
+fn measured(cell: i32) -> u16 {
+    u16::try_from(cell).unwrap_or(NOT_MEASURED)
 }
 
 /// The direction's second word.
@@ -168,6 +185,7 @@ pub(super) const SCANS: Schema = Schema {
         ColumnSpec::new("scanned_at", Kind::Time, true),
         ColumnSpec::new("direction", Kind::Word(&["in", "out"]), false),
         ColumnSpec::new("left_at", Kind::Time, false),
+        ColumnSpec::new("temperature_c", Kind::Sensor, false),
     ],
 };
 

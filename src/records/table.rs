@@ -206,7 +206,7 @@ pub(super) fn constant(
             Column::Times(vec![seconds; rows])
         }
         Kind::Word(words) => Column::Words(vec![columns::word(value, words); rows]),
-        Kind::Celsius => Column::Celsius(vec![columns::celsius(value); rows]),
+        Kind::Celsius | Kind::Sensor => Column::Celsius(vec![columns::degrees(value, spec.kind); rows]),
         Kind::Text => Column::Texts(vec![(!value.is_empty()).then(|| value.to_string()); rows]),
     })
 }

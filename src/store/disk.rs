@@ -13,9 +13,9 @@ use crate::store::merge::Existing;
 use crate::store::pages::PagedFile;
 use crate::store::persons::Persons;
 use crate::store::publish::read_content;
-use crate::store::{DayExtent, Keys, Stay, Times, Venues, VisitSource};
-use crate::time::Second;
-use crate::visits::{Scans, Visits};
+use crate::store::{DayExtent, Keys, Measured, Stay, Times, Venues, VisitSource};
+use crate::time::{Second, utc_day};
+use crate::visits::{NOT_MEASURED, Scans, Visits};
 
 /// One published version of a store. Later versions do not disturb it: they keep its files once.
 pub struct DiskStore {
@@ -264,6 +264,25 @@ impl VisitSource for DiskStore {
         Ok(stays)
     }
 
+    fn temperatures(&self, from: Second, until: Second) -> Result<Vec<Measured>> {
+        let mut measured = Vec::new();
+        let days = self.manifest.days.range(utc_day(from)..=utc_day(until.saturating_sub(1)));
+        for file in days.filter_map(|(_, files)| files.scans.as_ref()) {
+            if !format::has_temperatures(&self.folder.join(&file.path))? {
+                continue;
+            }
+            let scans = format::scans_from_bytes(read_content(&self.folder, file)?, &file.path)?;
+            let all = (0..scans.len()).map(|row| scans.get(row));
+            let meant = all.filter(|scan| scan.celsius != NOT_MEASURED && (from..until).contains(&scan.at));
+            measured.extend(meant.map(|scan| Measured {
+                person: scan.person,
+                venue: scan.venue,
+                at: scan.at,
+                celsius: scan.celsius,
+            }));
+        }
+        Ok(measured)
+    }
     fn venue_ranges(&self, days: &[usize], ranges: usize) -> Result<Vec<Range<u32>>> {
         let mut samples = Vec::new();
         for day in days {

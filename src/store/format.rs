@@ -1,10 +1,14 @@
 //! The store's Parquet files: columns, encodings, page sizes; writing to and reading from bytes.
 
+use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, UInt8Array, UInt32Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, RecordBatch, StringArray, UInt8Array, UInt16Array, UInt32Array,
+};
 use arrow::compute::concat_batches;
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, UInt8Type, UInt32Type, UInt64Type};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, UInt8Type, UInt16Type, UInt32Type, UInt64Type};
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -19,7 +23,7 @@ use crate::records::scans::{Direction, NOT_LEFT};
 use crate::records::venues::{FactsByVenue, VenueFacts};
 use crate::store::Venues;
 use crate::time::Second;
-use crate::visits::{EndSource, Scan, Scans, Visit, Visits};
+use crate::visits::{EndSource, NOT_MEASURED, Scan, Scans, Visit, Visits};
 
 /// How rows are put into pages and row groups.
 #[derive(Clone, Copy, Debug)]
@@ -173,18 +177,35 @@ pub fn visits_from_bytes(bytes: Vec<u8>, name: &str) -> Result<Visits> {
     Ok(visits)
 }
 
+const CELSIUS: &str = "celsius";
+
+/// Whether any of the scans in a file has a temperature: its columns say so.
+///
+/// # Errors
+/// `damaged` if the file is not as written.
+pub fn has_temperatures(path: &Path) -> Result<bool> {
+    let file = File::open(path).map_err(Error::storage(path, "opening"))?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file);
+    let builder = builder.map_err(|e| Error::damaged(path.display().to_string(), e))?;
+    Ok(builder.schema().column_with_name(CELSIUS).is_some())
+}
+
 /// Scans as they are in `scans`.
 pub fn scans_to_bytes(scans: &Scans) -> Result<Vec<u8>> {
     let stay = |(left, at): (&u32, &u32)| if *left == NOT_LEFT { NOT_LEFT } else { left - at };
     let directions: Vec<u8> = scans.direction.iter().map(|d| *d as u8).collect();
-    let batch = table(vec![
+    let mut columns = vec![
         ("person_key", numbers(&scans.person)),
         ("scanned_at", numbers(&scans.at)),
         ("venue_key", numbers(&scans.venue)),
         ("direction", Arc::new(UInt8Array::from(directions))),
         ("stay_s", numbers(&scans.left.iter().zip(&scans.at).map(stay).collect::<Vec<_>>())),
-    ]);
-    to_bytes(&batch, dense(["person_key", "scanned_at", "venue_key"], Layout::WHOLE))
+    ];
+    // Most feeds have none.
+    if scans.celsius.iter().any(|celsius| *celsius != NOT_MEASURED) {
+        columns.push((CELSIUS, Arc::new(UInt16Array::from(scans.celsius.clone()))));
+    }
+    to_bytes(&table(columns), dense(["person_key", "scanned_at", "venue_key"], Layout::WHOLE))
 }
 
 /// # Errors
@@ -203,6 +224,10 @@ pub fn scans_from_bytes(bytes: Vec<u8>, name: &str) -> Result<Scans> {
             scans.venue.push(venue[row]);
             scans.direction.push(if direction[row] == 1 { Direction::Out } else { Direction::In });
             scans.left.push(if stay[row] == NOT_LEFT { NOT_LEFT } else { at[row] + stay[row] });
+        }
+        match batch.column_by_name(CELSIUS) {
+            Some(_) => scans.celsius.extend(column::<UInt16Type>(&batch, CELSIUS, name)?),
+            None => scans.celsius.resize(scans.at.len(), NOT_MEASURED),
         }
     }
     Ok(scans)

@@ -79,8 +79,26 @@ pub trait VisitSource: Sync {
     /// The visits of `persons`, sorted, on `days()[day]`, in the order of person and arrival.
     fn of_persons(&self, day: usize, persons: &[u32]) -> Result<Vec<Stay>>;
 
+    /// Temperatures measured with scans in `[from, until)`, if the visits were made of scans that had any.
+    fn temperatures(&self, _from: Second, _until: Second) -> Result<Vec<Measured>> {
+        Ok(Vec::new())
+    }
+
     /// About so many ranges of venues, all together and in order, with about as many visits on those days each.
     fn venue_ranges(&self, days: &[usize], ranges: usize) -> Result<Vec<Range<u32>>>;
+}
+
+/// A temperature measured with a scan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Measured {
+    /// Person key.
+    pub person: u32,
+    /// Venue key.
+    pub venue: u32,
+    /// When.
+    pub at: Second,
+    /// Hundredths of a degree Celsius.
+    pub celsius: u16,
 }
 
 /// Persons and venues of some visits.

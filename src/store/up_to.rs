@@ -8,7 +8,7 @@ use std::ops::Range;
 use crate::error::Result;
 use crate::store::column::{Column, Pool};
 use crate::store::persons::Persons;
-use crate::store::{DayExtent, Keys, Stay, Times, Venues, VisitSource, stays_of};
+use crate::store::{DayExtent, Keys, Measured, Stay, Times, Venues, VisitSource, stays_of};
 use crate::time::{FOREVER, Second};
 
 /// The visits of `inner` that arrived before an instant. Their ends stay as they are.
@@ -87,6 +87,9 @@ impl VisitSource for UpTo<'_> {
         let mut stays = self.inner.of_persons(day, persons)?;
         stays.retain(|stay| stay.arrived < self.end);
         Ok(stays)
+    }
+    fn temperatures(&self, from: Second, until: Second) -> Result<Vec<Measured>> {
+        self.inner.temperatures(from, until.min(self.end))
     }
     fn venue_ranges(&self, days: &[usize], ranges: usize) -> Result<Vec<Range<u32>>> {
         self.inner.venue_ranges(days, ranges)

@@ -23,7 +23,12 @@ pub struct Scans {
     pub direction: Vec<Direction>,
     /// When the record says the person left, or `NOT_LEFT`.
     pub left: Vec<Second>,
+    /// Temperature measured with it, hundredths of a degree Celsius, or [`NOT_MEASURED`].
+    pub celsius: Vec<u16>,
 }
+
+/// A scan's temperature where none was measured.
+pub const NOT_MEASURED: u16 = 0;
 
 /// One scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,6 +43,8 @@ pub struct Scan {
     pub venue: u32,
     /// When the record says the person left, or `NOT_LEFT`.
     pub left: Second,
+    /// Temperature measured with it, hundredths of a degree Celsius, or [`NOT_MEASURED`].
+    pub celsius: u16,
 }
 
 impl Scans {
@@ -59,6 +66,7 @@ impl Scans {
             direction: self.direction[row],
             venue: self.venue[row],
             left: self.left[row],
+            celsius: self.celsius[row],
         }
     }
 }
@@ -72,6 +80,7 @@ impl FromIterator<Scan> for Scans {
             columns.at.push(scan.at);
             columns.direction.push(scan.direction);
             columns.left.push(scan.left);
+            columns.celsius.push(scan.celsius);
         }
         columns
     }

@@ -124,6 +124,7 @@ mod tests {
     use super::*;
     use crate::config::StayRule;
     use crate::ids::NO_KEY;
+    use crate::visits::NOT_MEASURED;
 
     const H: u32 = 3_600;
     const M: u32 = 60;
@@ -156,7 +157,7 @@ mod tests {
                     Out(venue, at) => (venue, at, Direction::Out, NOT_LEFT),
                     Span(venue, at, left) => (venue, at, Direction::In, left),
                 };
-                Scan { person: 7, at, direction, venue, left }
+                Scan { person: 7, at, direction, venue, left, celsius: NOT_MEASURED }
             })
             .collect();
         scans.sort_unstable();

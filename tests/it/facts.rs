@@ -695,3 +695,47 @@ fn pushes_go_from_one_province_to_another_and_are_taken_back() {
         "the case of c2 was withdrawn there, so the push is taken back here the same night"
     );
 }
+
+#[test]
+fn a_temperature_beside_a_scan_is_a_fact_with_its_place() {
+    let folder = world("national", &[]);
+    let scans = |rows: &str| format!("person_id,venue_id,scanned_at,direction,temperature_c\n{rows}");
+    let first = "w1,hall,2022-03-01 10:00,in,37.3\nw2,hall,2022-03-01 10:00,in,37.2\nw3,hall,2022-03-01 10:00,in,0\nw4,hall,2022-03-01 10:00,in,\n";
+    folder.write("scans.csv", scans(first));
+    night(&folder, "2022-03-01").done();
+    assert_eq!(
+        table(&folder, "2022-03-01", "colors", &["person_id", "color", "rule_id"]),
+        ["w1 yellow NP-Y1"]
+    );
+    let columns = ["person_id", "fact", "venue_id", "from", "input_file"];
+    assert_eq!(table(&folder, "2022-03-01", "evidence", &columns), ["w1 temperature hall 1646100000 "]);
+    assert_eq!(rejects(&folder, "2022-03-01"), [""; 0], "a sensor that is off spoils no scan");
+    assert_eq!(
+        table(&folder, "2022-03-01", "facts", &["person_id", "what"]),
+        ["w1 37.30"],
+        "only what can matter"
+    );
+    let words = folder.run("explain --run runs/2022-03-01 w1").done().stdout;
+    for part in ["37.30 °C", "evidence: at hall (shop, R-high), 2022-03-01 10:00", "so does the visit store"]
+    {
+        assert!(words.contains(part), "{part}: {words}");
+    }
+    // A later delivery that changes the visits of that day keeps the temperatures; the file itself may be gone.
+    std::fs::remove_file(folder.join("scans.csv")).unwrap();
+    folder
+        .write("scans2.csv", scans("w2,hall,2022-03-01 11:00,out,38.1\nw1,hall,2022-03-01 10:30,out,36.5\n"));
+    let config = std::fs::read_to_string(folder.join("ringtrace.toml")).unwrap();
+    folder.write("ringtrace.toml", config.replace("scans.csv", "scans2.csv"));
+    night(&folder, "2022-03-02").done();
+    assert_eq!(table(&folder, "2022-03-02", "facts", &["person_id", "what"]), ["w1 37.30", "w2 38.10"]);
+    // The same facts as from a table of temperatures.
+    let told = world(
+        "national",
+        &[(
+            "temperatures",
+            "person_id,measured_at,celsius\nw1,2022-03-01 10:00,37.3\nw2,2022-03-01 11:00,38.1\n",
+        )],
+    );
+    night(&told, "2022-03-02").done();
+    assert_eq!(colors(&folder, "2022-03-02"), colors(&told, "2022-03-02"));
+}

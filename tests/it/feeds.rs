@@ -210,6 +210,7 @@ impl Town {
             at: number(&row[2]),
             direction: if row[3].as_deref() == Some("out") { Direction::Out } else { Direction::In },
             left: number(&row[4]),
+            celsius: 0,
         };
         let mut scans: Vec<Scan> = self.rows.iter().map(scan).collect();
         scans.sort();

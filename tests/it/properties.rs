@@ -237,7 +237,7 @@ fn a_check_out_in_the_second_of_the_next_scan_elsewhere_ends_the_stay() {
         next_scan_ends_stay: true,
         cap_s: 12 * H,
     };
-    let scan = |venue, at, direction| Scan { person: 0, at, direction, venue, left: NOT_LEFT };
+    let scan = |venue, at, direction| Scan { person: 0, at, direction, venue, left: NOT_LEFT, celsius: 0 };
     let scans = [scan(0, 0, Direction::In), scan(1, 2 * H, Direction::In), scan(0, 2 * H, Direction::Out)];
     let stay = Visit {
         person: 0,

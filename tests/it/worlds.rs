@@ -375,7 +375,14 @@ pub fn scans(random: &mut Random) -> (Vec<Scan>, StayRules) {
             let at = start + random.below(ticks) * tick;
             let left = if random.chance(stated) { at + random.below(9) * tick } else { NOT_LEFT };
             let direction = if random.chance(out) { Direction::Out } else { Direction::In };
-            Scan { person: random.below(people), at, direction, venue: random.below(venues), left }
+            Scan {
+                person: random.below(people),
+                at,
+                direction,
+                venue: random.below(venues),
+                left,
+                celsius: 0,
+            }
         })
         .collect();
     scans.sort();

@@ -380,21 +380,18 @@ impl Writer<'_> {
                 tr!(language, "evidence: {file} row {row}", "证据：{file} 第 {row} 行")
             )?;
         }
-        if let (Some(venue), true) = (&reason.venue, reason.fact == FactKind::RegionStay) {
-            let time = |name: &str| {
-                let at = reason.times.iter().find(|(known, _)| *known == name);
-                at.map(|(_, at)| format_local(*at, self.zone)).unwrap_or_default()
-            };
-            let (from, until) = (time("from"), time("until"));
-            let words = self.venue_words(venue);
+        if let (Some(venue), true) = (&reason.venue, reason.fact != FactKind::Contact) {
+            let time = |(_, at): &(&str, Second)| format_local(*at, self.zone);
+            let times: Vec<String> = reason.times.iter().map(time).collect();
+            let (words, times_en, times_zh) =
+                (self.venue_words(venue), times.join(" to "), times.join(" 至 "));
             writeln!(
                 out,
                 "     {}",
-                tr!(
-                    language,
-                    "evidence: a visit to {venue}{words}, {from} to {until}",
-                    "证据：到访 {venue}{words}，{from} 至 {until}"
-                )
+                match language {
+                    Language::En => format!("evidence: at {venue}{words}, {times_en}"),
+                    Language::Zh => format!("证据：到访 {venue}{words}，{times_zh}"),
+                }
             )?;
         }
         if let Some((file, row)) = &reason.place {
@@ -427,18 +424,19 @@ impl Writer<'_> {
         let held = self.scheme.holds_last_day;
         if let (Some(days), Some(end)) = (phase.days, sum.term) {
             let zero = sum.zero;
+            let length = plural(days);
             writeln!(
                 out,
                 "     {}",
                 match held {
                     true => tr!(
                         language,
-                        "{days} days: day {days} after {zero} is the last, {end} the first day after",
+                        "{length}: day {days} after {zero} is the last, {end} the first day after",
                         "{days} 天：自 {zero} 起第 {days} 天为最后一天，{end} 为其后第一天"
                     ),
                     false => tr!(
                         language,
-                        "{days} days from {zero}: {end} is the first day after",
+                        "{length} from {zero}: {end} is the first day after",
                         "自 {zero} 起 {days} 天：{end} 为其后第一天"
                     ),
                 }
@@ -682,6 +680,10 @@ fn color_word(language: Language, color: &str) -> String {
         Language::En => color.to_string(),
         Language::Zh => language.word(color),
     }
+}
+
+fn plural(days: u32) -> String {
+    if days == 1 { "1 day".into() } else { format!("{days} days") }
 }
 
 /// What the reason waits for.

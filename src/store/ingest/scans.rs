@@ -110,6 +110,7 @@ fn keyed(
                     at: rows.at[row],
                     direction: rows.direction[row],
                     left: rows.left[row],
+                    celsius: rows.celsius[row],
                 };
                 (scan, piece.file as u32)
             }));
