@@ -66,6 +66,9 @@ pub enum Command {
         /// First day of the world
         #[arg(long, value_name = "YYYY-MM-DD", default_value = "2022-03-01")]
         first_day: String,
+        /// Write tables of facts too: tests, check-ins, region levels, orders, appeals and more
+        #[arg(long)]
+        facts: bool,
         /// Folder to write it to; must be empty or absent
         #[arg(long, value_name = "DIR")]
         out: PathBuf,

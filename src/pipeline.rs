@@ -1,6 +1,6 @@
 //! The night, stage by stage: it reads like the picture in the crate's documentation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
@@ -196,12 +196,13 @@ pub fn side_by_side(config: &Config, date: Date) -> Result<Vec<Outlook>> {
             found = Some((facts, traced));
         }
         let (facts, traced) = found.as_ref().expect("found with the first scheme");
-        let mut persons = BTreeMap::new();
+        let (mut persons, mut everyone) = (BTreeMap::new(), BTreeSet::new());
         for colored in colors::assign(&facts.all(traced), scheme, date) {
             let reason = &colored.reasons[0];
             *persons.entry((reason.rank, scheme.rules[reason.rule].id.clone())).or_default() += 1;
+            everyone.insert(colored.person);
         }
-        outlooks.push(Outlook { scheme: scheme.clone(), persons });
+        outlooks.push(Outlook { scheme: scheme.clone(), persons, colored: everyone });
     }
     Ok(outlooks)
 }

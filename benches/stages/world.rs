@@ -22,7 +22,7 @@ impl Progress for Silent {
 /// Measures ingest, a trace of each depth from the store and from the files, and a night.
 pub fn run(size: Size) {
     let (people, runs) = if size == Size::Real { (400_000, 3) } else { (2_000, 1) };
-    let spec = WorldSpec { people, days: 14, seed: 7, first_day: 19_052 };
+    let spec = WorldSpec { people, days: 14, seed: 7, first_day: 19_052, facts: false };
     let folder = tempfile::tempdir().expect("a temporary folder");
     let base = folder.path().join("world");
     let world = write(&spec, &base).expect("a world");

@@ -46,12 +46,12 @@ pub fn execute(cli: Cli) -> Result<Outcome> {
     let screen = Screen::new(common.quiet);
     match cli.command {
         Command::Demo { out } => demo(&out, &common, &screen),
-        Command::Generate { people, days, seed, first_day, out } => {
+        Command::Generate { people, days, seed, first_day, facts, out } => {
             let date = time::parse_date(&first_day)?;
             let first_day = (date - jiff::civil::Date::constant(1970, 1, 1)).get_days();
             let first_day = u32::try_from(first_day)
                 .map_err(|_| Error::usage(format!("{date} is before 1970"), "choose a later first day"))?;
-            let world = generate::write(&WorldSpec { people, days, seed, first_day }, &out)?;
+            let world = generate::write(&WorldSpec { people, days, seed, first_day, facts }, &out)?;
             say(
                 &common,
                 || {
@@ -292,12 +292,12 @@ fn balance_words(b: &Balance) -> String {
 }
 
 /// The demo's world: large enough for two rings and a crowd, small enough for a first minute.
-const DEMO: WorldSpec = WorldSpec { people: 60_000, days: 14, seed: 7, first_day: 19_052 };
+const DEMO: WorldSpec = WorldSpec { people: 60_000, days: 14, seed: 7, first_day: 19_052, facts: true };
 
 fn demo(out: &Path, common: &Common, screen: &Screen) -> Result<Outcome> {
     let config_path = out.join("ringtrace.toml");
     if let Ok(text) = std::fs::read_to_string(&config_path)
-        && text != generate::CONFIG
+        && text != DEMO.config()
     {
         return Err(Error::Conflict {
             what: format!("{}: holds a configuration that is not the demo's", out.display()),

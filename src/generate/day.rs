@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn trips_of_a_person_do_not_overlap() {
-        let spec = WorldSpec { people: 3_000, days: 8, seed: 4, first_day: 19_000 };
+        let spec = WorldSpec { people: 3_000, days: 8, seed: 4, first_day: 19_000, facts: false };
         let atlas = Atlas::new(&spec);
         let planted = Planted::new(&spec, &atlas);
         let mut longest = 0;
@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_person_scans_about_once_a_day() {
-        let spec = WorldSpec { people: 20_000, days: 14, seed: 4, first_day: 19_000 };
+        let spec = WorldSpec { people: 20_000, days: 14, seed: 4, first_day: 19_000, facts: false };
         let atlas = Atlas::new(&spec);
         let planted = Planted::new(&spec, &atlas);
         let mut late = Vec::new();

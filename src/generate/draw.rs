@@ -22,6 +22,8 @@ pub enum Purpose {
     City,
     /// The planted cases and their companions.
     Planted,
+    /// What offices, laboratories and clinics tell.
+    Facts,
 }
 
 /// The key of all draws for one purpose on one day; day 0 also stands for "always".

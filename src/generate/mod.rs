@@ -7,6 +7,7 @@
 //! venues.parquet  residences.parquet  cases.parquet
 //! truth/visits.parquet                   the stays of the planted people, to the second
 //! truth/contacts.parquet                 their meetings; chance meetings come on top
+//! facts/                                 (if asked for) what offices, laboratories and clinics tell
 //! ringtrace.toml                         a configuration that runs on all this
 //! ```
 
@@ -22,6 +23,7 @@ mod row;
 mod planted;
 mod day;
 mod tables;
+mod facts;
 
 const MINUTE: u32 = 60;
 const HOUR: u32 = 60 * MINUTE;
@@ -40,6 +42,8 @@ pub struct WorldSpec {
     pub seed: u64,
     /// The first day, as days since 1970-01-01 on a calendar in UTC+8.
     pub first_day: u32,
+    /// Whether to write tables of facts, too.
+    pub facts: bool,
 }
 
 /// What was generated.
@@ -75,7 +79,7 @@ pub struct World {
 /// # let folder = tempfile::tempdir().unwrap();
 /// # let out = folder.path().join("world");
 /// use ringtrace::generate::{WorldSpec, write};
-/// let world = write(&WorldSpec { people: 1_000, days: 7, seed: 1, first_day: 19_052 }, &out)?;
+/// let world = write(&WorldSpec { people: 1_000, days: 7, seed: 1, first_day: 19_052, facts: false }, &out)?;
 /// assert_eq!((world.people, world.cases), (1_000, 5));
 /// # Ok::<(), ringtrace::error::Error>(())
 /// ```
@@ -93,7 +97,7 @@ pub fn write(spec: &WorldSpec, out: &Path) -> Result<World> {
     };
     create_folder(&out.join("truth"))?;
     let config = file("ringtrace.toml");
-    std::fs::write(&config, CONFIG).map_err(Error::storage(&config, "writing"))?;
+    std::fs::write(&config, spec.config()).map_err(Error::storage(&config, "writing"))?;
     tables::venues(&file("venues.parquet"), &atlas)?;
     tables::cases(&file("cases.parquet"), &planted.cases, &atlas, start)?;
     tables::true_visits(&file("truth/visits.parquet"), &planted, &atlas, start)?;
@@ -104,6 +108,9 @@ pub fn write(spec: &WorldSpec, out: &Path) -> Result<World> {
         || write_scans(spec, &atlas, &planted, out, &mut files),
     );
     residences?;
+    if spec.facts {
+        facts::write(spec, out)?;
+    }
 
     Ok(World {
         people: u64::from(spec.people),
@@ -145,6 +152,16 @@ fn write_scans(
 }
 
 impl WorldSpec {
+    /// The configuration beside the data.
+    pub fn config(&self) -> String {
+        if !self.facts {
+            return CONFIG.into();
+        }
+        let residences = r#"paths = ["residences.parquet"]"#;
+        let with_communities = r#"paths = ["residences.parquet", "facts/residents.csv"]"#;
+        CONFIG.replace(residences, with_communities) + facts::CONFIG
+    }
+
     /// The UTC second at which the first day begins.
     fn start(&self) -> i64 {
         i64::from(self.first_day) * i64::from(DAY) - i64::from(OFFSET)
@@ -187,8 +204,8 @@ fn create_folder(path: &Path) -> Result<()> {
     std::fs::create_dir_all(path).map_err(Error::storage(path, "creating"))
 }
 
-/// The configuration beside the data; its paths count from its own folder.
-pub const CONFIG: &str = r#"# A synthetic world. Nobody in it exists.
+/// The configuration of a world without facts; its paths count from its own folder.
+const CONFIG: &str = r#"# A synthetic world. Nobody in it exists.
 #
 # truth/contacts.parquet lists planted contacts that a run must find, to the second; contacts by chance come on top.
 

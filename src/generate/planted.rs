@@ -309,9 +309,9 @@ mod tests {
     #[test]
     fn every_case_has_its_companions_in_its_window() {
         for seed in 0..40 {
-            check(WorldSpec { people: 100, days: 3, seed, first_day: 19_000 });
-            check(WorldSpec { people: 20_010, days: 5, seed, first_day: 19_000 });
-            check(WorldSpec { people: 400_000, days: 14, seed, first_day: 19_000 });
+            check(WorldSpec { people: 100, days: 3, seed, first_day: 19_000, facts: false });
+            check(WorldSpec { people: 20_010, days: 5, seed, first_day: 19_000, facts: false });
+            check(WorldSpec { people: 400_000, days: 14, seed, first_day: 19_000, facts: false });
         }
     }
 }

@@ -8,7 +8,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::*;
 
-const SPEC: WorldSpec = WorldSpec { people: 25_000, days: 4, seed: 7, first_day: 19_052 };
+const SPEC: WorldSpec = WorldSpec { people: 25_000, days: 4, seed: 7, first_day: 19_052, facts: false };
 
 fn world_on(threads: usize, spec: &WorldSpec) -> (tempfile::TempDir, World) {
     let folder = tempfile::tempdir().unwrap();

@@ -300,7 +300,8 @@ mod tests {
 
     #[test]
     fn every_venue_has_a_category_and_lies_in_a_district() {
-        let atlas = Atlas::new(&WorldSpec { people: 1_045_000, days: 3, seed: 1, first_day: 19_000 });
+        let atlas =
+            Atlas::new(&WorldSpec { people: 1_045_000, days: 3, seed: 1, first_day: 19_000, facts: false });
         assert_eq!(atlas.districts(), 209);
         assert_eq!(atlas.residents(208), 1_040_000..1_045_000);
         let mut counts = std::collections::BTreeMap::new();
@@ -318,7 +319,8 @@ mod tests {
 
     #[test]
     fn drawn_venues_are_of_the_kind_asked_for() {
-        let atlas = Atlas::new(&WorldSpec { people: 50_000, days: 3, seed: 1, first_day: 19_000 });
+        let atlas =
+            Atlas::new(&WorldSpec { people: 50_000, days: 3, seed: 1, first_day: 19_000, facts: false });
         let city = atlas.city(0);
         let mut draw = Draw::new(5, 5);
         for _ in 0..1_000 {

@@ -1,6 +1,6 @@
 //! A night in words, for the screen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::colors::Scheme;
@@ -12,6 +12,8 @@ pub struct Outlook {
     pub scheme: Scheme,
     /// Persons by color, worst first, and rule.
     pub persons: BTreeMap<(usize, String), u64>,
+    /// Keys of everyone who is not healthy under it.
+    pub colored: BTreeSet<u32>,
 }
 
 /// What different schemes make of the same night, in words: persons by color, and under it by the rule that decides.
@@ -19,7 +21,7 @@ pub fn side_by_side(outlooks: &[Outlook]) -> String {
     let mut lines = vec![
         "\nThe same night under every code system: they differ in whom they mean and for how long.".into(),
     ];
-    for Outlook { scheme, persons } in outlooks {
+    for Outlook { scheme, persons, .. } in outlooks {
         let colors = scheme.severity.iter().enumerate().filter_map(|(rank, color)| {
             let of_color = || persons.iter().filter(move |((of, _), _)| *of == rank);
             let all: u64 = of_color().map(|(_, count)| count).sum();
@@ -32,6 +34,14 @@ pub fn side_by_side(outlooks: &[Outlook]) -> String {
             if colors.is_empty() { format!("everyone is {}", scheme.healthy()) } else { colors.join("; ") };
         lines.push(format!("  {:<18}{told}", scheme.id));
     }
+    let any: BTreeSet<u32> = outlooks.iter().flat_map(|outlook| &outlook.colored).copied().collect();
+    let under_all = |person: &&u32| outlooks.iter().all(|outlook| outlook.colored.contains(*person));
+    let all = any.iter().filter(under_all).count() as u64;
+    lines.push(format!(
+        "  {} people are not healthy under at least one of them, {} of these under every one.",
+        n(any.len() as u64),
+        n(all)
+    ));
     lines.join("\n")
 }
 
