@@ -152,6 +152,9 @@ pub enum Command {
         /// Print the JSON Schema of configurations or of scheme packs instead, for editors
         #[arg(long, value_name = "WHAT", conflicts_with = "out")]
         json_schema: Option<SchemaOf>,
+        /// Print a scheme pack that comes with ringtrace instead, to start your own from
+        #[arg(long, value_name = "NAME", conflicts_with_all = ["out", "json_schema"])]
+        scheme: Option<String>,
         /// File to write; must not exist
         #[arg(long, value_name = "FILE", default_value = "ringtrace.toml")]
         out: PathBuf,

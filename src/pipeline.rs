@@ -100,6 +100,7 @@ pub fn night(config: &Config, base: &Path, date: Date, progress: &dyn Progress) 
     facts.refuse_orders(&traced, scheme.fever);
     facts.recognise(&scheme);
     facts.note_unknown_rules(&scheme);
+    facts.note_unasked(&scheme);
     let all = facts.all(&traced);
     let colored = colors::assign(&all, &scheme, date);
     let register = Register::new(colored, &facts, visits.venues())?;

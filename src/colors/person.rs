@@ -90,6 +90,14 @@ impl<'f, 'a> PersonFacts<'f, 'a> {
         positive.filter(|(day, _)| *day >= from).map(|(_, at)| *at)
     }
 
+    /// The first of these days with a negative or positive sample.
+    pub fn sampled(&self, from: Date, until: Date) -> Option<Date> {
+        let first = |samples: &[(Date, Second)]| {
+            samples.iter().map(|(day, _)| *day).find(|day| (from..=until).contains(day))
+        };
+        [first(&self.negative), first(&self.positive)].into_iter().flatten().min()
+    }
+
     /// The first of these days with a confirmation for the rule.
     pub fn confirmation(&self, rule: &Rule, from: Date, until: Date) -> Option<Date> {
         let counts = |(day, of): &&(Date, Option<&str>)| {

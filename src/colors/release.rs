@@ -99,7 +99,7 @@ pub struct Arithmetic {
 }
 
 /// A day so many days later, at most the last there is.
-pub(super) fn after(day: Date, days: u32) -> Date {
+pub fn after(day: Date, days: u32) -> Date {
     day.saturating_add(jiff::Span::new().days(i64::from(days)))
 }
 

@@ -143,6 +143,16 @@ pub enum Value {
     Decimal(f64),
 }
 
+impl std::fmt::Display for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Value::Word(word) => write!(f, "{word:?}"),
+            Value::Number(number) => write!(f, "{number}"),
+            Value::Decimal(number) => write!(f, "{number}"),
+        }
+    }
+}
+
 impl Value {
     /// The cell as facts hold it, if it fits what the column holds.
     pub fn cell(&self, holds: Holds) -> Option<Cell<'_>> {
@@ -263,6 +273,11 @@ impl Rule {
             if !phase.release.negative_tests_on.is_sorted() {
                 return Some("the days of its negative tests are not in order".into());
             }
+            if let (Some(days), Some(last)) = (phase.days, phase.tests_on.iter().max())
+                && days < *last
+            {
+                return Some(format!("a test on day {last} of a phase of {days} days"));
+            }
             if phase.release.gaps > 0 && phase.release.checkins == 0 {
                 return Some("gaps without check-ins".into());
             }
@@ -280,6 +295,13 @@ impl Rule {
                 return Some(format!("a {kind} has no column {column:?}{near}"));
             };
             let values = wanted.values();
+            if let Wanted::Range(Range { min: Some(min), max: Some(max) }) = wanted
+                && min.cell(*holds) > max.cell(*holds)
+            {
+                return Some(format!(
+                    "{column}: from {min} to {max} there is nothing, so the rule never holds"
+                ));
+            }
             if values.is_empty() {
                 return Some(format!("{column} may hold nothing, so the rule never holds"));
             }
@@ -296,7 +318,7 @@ impl Rule {
                         _ => None,
                     };
                     let near = near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
-                    return Some(format!("{column} {value:?} is not {expected}{near}"));
+                    return Some(format!("{column} {value} is not {expected}{near}"));
                 }
             }
         }
@@ -324,6 +346,12 @@ struct Pack {
     rule: Vec<toml::Spanned<Rule>>,
 }
 
+/// Whether a name can stand in lists, where several are joined, and in file names.
+fn is_name(name: &str) -> bool {
+    let part = |letter: char| letter.is_alphanumeric() || matches!(letter, '-' | '_' | '.');
+    !name.is_empty() && name.chars().all(part) && !name.starts_with('.')
+}
+
 fn fever() -> f64 {
     37.3
 }
@@ -345,7 +373,17 @@ impl Scheme {
         let path = base.join(name);
         if path.is_file() {
             let text = std::fs::read_to_string(&path).map_err(Error::storage(&path, "reading the scheme"))?;
-            return Scheme::from_text(&text, name);
+            let scheme = Scheme::from_text(&text, name)?;
+            if EMBEDDED.iter().any(|(id, shipped)| *id == scheme.id && *shipped != text) {
+                return Err(Error::usage(
+                    format!(
+                        "scheme {name}: its id {:?} is that of a pack that comes with ringtrace",
+                        scheme.id
+                    ),
+                    "give your pack an id of its own",
+                ));
+            }
+            return Ok(scheme);
         }
         let names = EMBEDDED.map(|(id, _)| id);
         let help = match did_you_mean(name, names) {
@@ -361,7 +399,10 @@ impl Scheme {
     /// `usage` for anything in it that is wrong, with its line.
     pub fn from_text(text: &str, name: &str) -> Result<Scheme> {
         let wrong = |what: String| {
-            Error::usage(format!("scheme {name}: {what}"), "compare with a pack that comes with ringtrace")
+            Error::usage(
+                format!("scheme {name}: {what}"),
+                "compare with a pack that comes with ringtrace: `ringtrace init --scheme jiangsu` prints one",
+            )
         };
         let line_of = |at: usize| 1 + text[..at].matches('\n').count();
         let pack: Pack = toml::from_str(text).map_err(|e| {
@@ -371,6 +412,18 @@ impl Scheme {
         let mut ids = BTreeSet::new();
         if pack.severity.is_empty() {
             return Err(wrong("severity lists no color".into()));
+        }
+        let of_rules = pack.rule.iter().map(|rule| &rule.get_ref().id);
+        if let Some(id) = [&pack.id].into_iter().chain(of_rules).chain(&pack.severity).find(|id| !is_name(id))
+        {
+            return Err(wrong(format!("{id:?} is no name: letters, digits, '-', '_' and '.' make one")));
+        }
+        if let Some(color) = pack.severity.iter().find(|color| color.to_lowercase() != **color) {
+            return Err(wrong(format!("severity: write {color:?} in lower case, as colors are compared")));
+        }
+        if let Some(color) = pack.severity.iter().enumerate().find(|(at, c)| pack.severity[..*at].contains(c))
+        {
+            return Err(wrong(format!("severity lists {:?} twice", color.1)));
         }
         if let Some(color) = pack
             .not_also

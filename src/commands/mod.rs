@@ -158,7 +158,11 @@ pub fn execute(cli: Cli) -> Result<Outcome> {
             print(format!("{text}\n").as_bytes())?;
             Ok(Outcome::Done)
         }
-        Command::Init { out, json_schema: None } => {
+        Command::Init { scheme: Some(name), .. } => {
+            print(Scheme::load(&name, Path::new(""))?.text.as_bytes())?;
+            Ok(Outcome::Done)
+        }
+        Command::Init { out, json_schema: None, scheme: None } => {
             write_new(&out, "--out", TEMPLATE)?;
             say(
                 &common,

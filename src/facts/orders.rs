@@ -11,31 +11,38 @@ use crate::store::format::RejectRow;
 use crate::time::{FOREVER, Second};
 
 impl Facts {
-    /// Takes back the orders about persons of whom no health fact of the 14 days before is known: they go to rejects.
+    /// Takes back the orders that no health fact supports, one that had begun when the order was issued and held within the
+    /// 14 days before: they go to rejects. What comes later supports no order.
     pub fn refuse_orders(&mut self, traced: &Traced, fever: i64) {
-        // The last health fact of everyone about whom there is an order.
+        // When each health fact began and ended, of everyone about whom there is an order.
         let orders = self.told.iter().filter(|(_, told)| told.kind == FactKind::Order);
-        let mut last: HashMap<u32, Option<Second>> = orders.map(|(person, _)| (*person, None)).collect();
-        if last.is_empty() {
+        let mut known: HashMap<u32, Vec<(Second, Second)>> =
+            orders.map(|(person, _)| (*person, Vec::new())).collect();
+        if known.is_empty() {
             return;
         }
-        let mut know = |person: u32, at: Second| {
-            if let Some(known) = last.get_mut(&person) {
-                *known = Some(at).max(*known);
+        let mut know = |person: u32, from: Second, until: Second| {
+            if let Some(known) = known.get_mut(&person) {
+                known.push((from, until));
             }
         };
         for (person, told) in self.told.iter().filter(|(_, told)| is_health_fact(told, fever)) {
             let lasts = matches!(told.kind, FactKind::Isolation | FactKind::Residence);
-            know(*person, told.until.unwrap_or(if lasts { FOREVER } else { told.at }));
+            know(*person, told.at, told.until.unwrap_or(if lasts { FOREVER } else { told.at }));
         }
         for CaseFact { case, .. } in &self.cases {
-            know(case.person, case.recovered_at.unwrap_or(FOREVER));
+            let times = [case.onset_at, case.sampled_at, case.reported_at, case.infectious_from];
+            let from = times.into_iter().flatten().min().unwrap_or(0);
+            know(case.person, from, case.recovered_at.unwrap_or(FOREVER));
         }
-        traced.contacts.iter().for_each(|contact| know(contact.person, contact.exposed.last_exposed_at));
+        for contact in &traced.contacts {
+            know(contact.person, contact.exposed.first_exposed_at, contact.exposed.last_exposed_at);
+        }
         let (kept, refused): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.told).into_iter().partition(|(person, told)| {
                 let recent = told.at.saturating_sub(ORDER_DAYS * 86_400);
-                told.kind != FactKind::Order || last[person].is_some_and(|at| at >= recent)
+                let supports = |(from, until): &(Second, Second)| *from <= told.at && recent <= *until;
+                told.kind != FactKind::Order || known[person].iter().any(supports)
             });
         self.told = kept;
         for (_, order) in &refused {

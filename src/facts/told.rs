@@ -102,6 +102,7 @@ impl Facts {
     pub fn recognise(&mut self, scheme: &Scheme) {
         let mut lost: BTreeMap<(String, String), u64> = BTreeMap::new();
         let mut known: BTreeMap<(String, String), Option<String>> = BTreeMap::new();
+        let mut told: BTreeMap<String, u64> = BTreeMap::new();
         self.told.retain_mut(|(_, told)| {
             if told.kind != FactKind::Push {
                 return true;
@@ -121,10 +122,32 @@ impl Facts {
             ours.is_some()
         });
         for ((theirs, color), count) in lost {
-            self.notes.push(format!(
-                "{count} pushes are lost: {color} of {theirs} has no counterpart in {}",
-                scheme.id
-            ));
+            // Text of the input goes into no note: it could be anything.
+            let known = Scheme::load(&theirs, std::path::Path::new(""))
+                .is_ok_and(|known| known.severity.contains(&color));
+            let what =
+                if known { format!("{color} of {theirs}") } else { "an unknown color or scheme".into() };
+            *told.entry(what).or_insert(0) += count;
+        }
+        for (what, count) in told {
+            self.notes.push(format!("{count} pushes are lost: {what} has no counterpart in {}", scheme.id));
+        }
+    }
+
+    /// Notes pushes and orders of which no rule of the scheme makes anything.
+    pub fn note_unasked(&mut self, scheme: &Scheme) {
+        for kind in [FactKind::Push, FactKind::Order] {
+            let unasked = |told: &&(u32, Told)| {
+                told.1.kind == kind && !scheme.rules.iter().any(|rule| rule.means(&Fact::Told(&told.1)))
+            };
+            let count = self.told.iter().filter(unasked).count();
+            if count > 0 {
+                let kind = kind.word();
+                self.notes.push(format!(
+                    "{count} facts of kind {kind}: no rule of {} makes anything of their color",
+                    scheme.id
+                ));
+            }
         }
     }
 

@@ -12,6 +12,7 @@ use crate::config::HoldConfig;
 use crate::error::{Error, Result};
 use crate::outputs::csv::plain;
 use crate::outputs::record::Counts;
+use crate::records::told::same_name;
 use crate::store::format::{Layout, properties, to_bytes};
 
 /// Nights before which nothing is usual.
@@ -136,8 +137,8 @@ pub fn approval(
         .map(|name| name.trim().to_string())
         .filter(|name| !name.is_empty())
         .collect();
-    names.sort();
-    names.dedup();
+    names.sort_by_key(|name| (same_name(name), name.clone()));
+    names.dedup_by_key(|name| same_name(name));
     if names.len() < 2 {
         return Err(wrong("approved_by needs two different people".into()));
     }

@@ -1,7 +1,7 @@
 //! Published tables read back: by `explain`, `query` and the next night.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt64Array};
 use arrow::compute::take_record_batch;
@@ -12,9 +12,9 @@ use crate::error::{Error, Result};
 use crate::ids::Id;
 use crate::outputs::csv::plain;
 use crate::outputs::lookup::{self, Part};
-use crate::outputs::record::RunRecord;
+use crate::outputs::record::{Balance, RunRecord};
 use crate::store::format::table_from_bytes;
-use crate::store::publish::read_published;
+use crate::store::publish::{self, read_published};
 use crate::time;
 
 /// Bytes of a table that is read whole, and so checked, when a few of its rows are asked for.
@@ -63,12 +63,32 @@ impl Run {
         Ok(scheme)
     }
 
-    /// Checks that every file of the run is as published.
+    /// Checks that every file of the run is as published, that there is no other, and that its record adds up.
     ///
     /// # Errors
     /// `integrity` for the first that is not; `storage`.
     pub fn check(&self) -> Result<()> {
-        self.record.outputs.iter().try_for_each(|output| self.bytes(&output.path).map(drop))
+        self.record.outputs.iter().try_for_each(|output| self.bytes(&output.path).map(drop))?;
+        if Balance::of(&self.record.inputs)? != self.record.balance {
+            return Err(changed(&self.folder, "run.json: its balance is not the sum of its inputs"));
+        }
+        let name = self.folder.file_name().unwrap_or_default().to_string_lossy();
+        if name.parse::<jiff::civil::Date>().is_ok() && name != self.record.date {
+            return Err(changed(&self.folder, "run.json: it is of another date than its folder"));
+        }
+        let published: HashSet<PathBuf> =
+            self.record.outputs.iter().map(|output| self.folder.join(&output.path)).collect();
+        let mut folders = vec![self.folder.clone()];
+        while let Some(folder) = folders.pop() {
+            for path in publish::list(&folder)? {
+                if path.is_dir() {
+                    folders.push(path);
+                } else if !published.contains(&path) && path != self.folder.join("run.json") {
+                    return Err(changed(&path, "was not published with the run"));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A published file's bytes.
@@ -125,6 +145,10 @@ impl Run {
         let bytes = self.bytes(&file)?;
         Ok(Table { batch: table_from_bytes(bytes, &file)?, name: file })
     }
+}
+
+fn changed(path: &Path, what: &str) -> Error {
+    Error::integrity(format!("{}: {what}", path.display()), "restore the run from a copy")
 }
 
 /// A table read back.

@@ -44,7 +44,16 @@ impl Runs {
     /// `integrity` if its record does not read.
     pub fn published(&self, date: Date) -> Result<Option<Run>> {
         let place = self.place(date);
-        if place.exists() { Run::open(&place).map(Some) } else { Ok(None) }
+        if !place.exists() {
+            return Ok(None);
+        }
+        if !place.join("run.json").exists() {
+            return Err(Error::integrity(
+                format!("{}: the folder of this night has no run.json", place.display()),
+                "restore the run from a copy, or move the folder away to publish the night anew",
+            ));
+        }
+        Run::open(&place).map(Some)
     }
 
     /// The nights published before `date`, the latest first, as many as wanted.

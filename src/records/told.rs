@@ -140,6 +140,17 @@ pub static TABLES: [FactTable; 12] = [
     ),
 ];
 
+/// A person's name as it is compared: however it is spaced, in whatever case or width its letters are.
+pub fn same_name(name: &str) -> String {
+    let narrow = |letter: char| match letter {
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(letter as u32 - 0xfee0).unwrap_or(letter),
+        '\u{3000}' => ' ',
+        _ => letter,
+    };
+    let plain: String = name.chars().map(narrow).collect();
+    plain.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// Days an order may hold, at most.
 pub const ORDER_DAYS: u32 = 14;
 
@@ -166,6 +177,7 @@ pub fn read(
     let (until_at, known_at) = (column("until"), column("known_at"));
     let cells: Vec<(Option<usize>, Holds)> =
         of.kind.columns().iter().map(|(name, holds)| (column(name), *holds)).collect();
+    let words = [column("color"), column("scheme")];
     let people = column("author").zip(column("approver"));
     let none: Arc<str> = "".into();
     let mut read = read_files(files, &of.schema, config, |rows: &mut Numbered<ToldRow>, batch, row| {
@@ -176,7 +188,15 @@ pub fn read(
             return Some(("until", Reason::EndsBeforeStart));
         }
         if let Some((author, approver)) = people {
-            let name = |column| optional_text(batch, column, row).map(|name| name.trim().to_lowercase());
+            let name = |column| same_name(&optional_text(batch, column, row).unwrap_or_default());
+            let basis = column("basis").expect("an order has one");
+            for (column, name) in [("author", author), ("approver", approver), ("basis", basis)]
+                .map(|(column, at)| (column, name(at)))
+            {
+                if name.is_empty() {
+                    return Some((column, Reason::Missing));
+                }
+            }
             if name(author) == name(approver) {
                 return Some(("approver", Reason::NotApproved));
             }
@@ -185,7 +205,13 @@ pub fn read(
             }
         }
         let number = batch.first_row + row as u64;
-        let cell = |(column, holds): &(Option<usize>, Holds)| cell(batch, (*column)?, row, *holds);
+        // Colors and schemes are words, in whatever case they are written.
+        let cell = |(column, holds): &(Option<usize>, Holds)| match cell(batch, (*column)?, row, *holds) {
+            Some(ToldCell::Text(text)) if words.contains(column) => {
+                Some(ToldCell::Text(text.trim().to_lowercase().into()))
+            }
+            cell => cell,
+        };
         let told = Told {
             kind: of.kind,
             at,
@@ -320,7 +346,7 @@ pub struct StayRow {
     pub from: Second,
     /// End.
     pub until: Second,
-    /// When it became known; when it ended if that is not told.
+    /// When it became known; when it began if that is not told.
     pub known_at: Second,
 }
 
@@ -339,7 +365,7 @@ pub fn read_trips(files: &[StampedFile], config: &TableConfig) -> Result<Vec<Fil
             region: optional_text(batch, 1, row).expect("a required column"),
             from,
             until,
-            known_at: optional_time(batch, 4, row).unwrap_or(until),
+            known_at: optional_time(batch, 4, row).unwrap_or(from),
         };
         rows.push((batch.first_row + row as u64, stay));
         None

@@ -303,7 +303,10 @@ fn a_pack_is_verified_and_a_mistake_in_it_has_a_line() {
         (&found["scheme"]["rules"], &found["scheme"]["unnoticed"]),
         (&5.into(), &serde_json::json!([]))
     );
-    let pack = include_str!("../../src/colors/schemes/jiangsu.toml");
+    let pack = folder.run("init --scheme jiangsu").done().stdout;
+    folder.write("mine.toml", pack.replacen("days = 14", "days = 15", 1));
+    folder.run("verify --scheme mine.toml").refused(2, "usage", &["give your pack an id of its own"]);
+    let pack = pack.replacen("id = \"jiangsu\"", "id = \"mine\"", 1);
     let line = |part: &str| 1 + pack.lines().position(|line| line.contains(part)).unwrap();
     folder.write("mine.toml", pack.replace("id = \"JS-Y3\"", "id = \"JS-Y3\"\ncolour = \"red\""));
     let at = format!("line {}", line("id = \"JS-Y3\"") + 1);
@@ -738,4 +741,66 @@ fn a_temperature_beside_a_scan_is_a_fact_with_its_place() {
     );
     night(&told, "2022-03-02").done();
     assert_eq!(colors(&folder, "2022-03-02"), colors(&told, "2022-03-02"));
+}
+
+#[test]
+fn an_order_needs_two_people_and_a_fact_of_its_time() {
+    let folder = world(
+        "red-code",
+        &[
+            (
+                "symptoms",
+                "person_id,reported_at,symptom\ns1,2022-03-02 10:00,fever\ns2,2022-03-04 10:00,fever\n",
+            ),
+            (
+                "orders",
+                "person_id,issued_at,until,color,author,approver,basis\n\
+                 s1,2022-03-03 10:00,2022-03-09 10:00,RED ,An Li,Bo,article 39\n\
+                 s1,2022-03-03 11:00,2022-03-09 10:00,red,An Li,An  li,article 39\n\
+                 s1,2022-03-03 12:00,2022-03-09 10:00,red,An Li,Ａｎ\u{3000}Li,article 39\n\
+                 s1,2022-03-03 13:00,2022-03-09 10:00,red,An Li,   ,article 39\n\
+                 s1,2022-03-03 14:00,2022-03-09 10:00,red,An Li,Bo, \n\
+                 s2,2022-03-03 10:00,2022-03-09 10:00,red,An Li,Bo,article 39\n\
+                 s1,2022-03-03 15:00,2022-03-09 10:00,mauve,An Li,Bo,article 39\n",
+            ),
+        ],
+    );
+    assert_eq!(night(&folder, "2022-03-05").status, Some(1), "more rejects than the limit");
+    assert_eq!(
+        rejects(&folder, "2022-03-05"),
+        [
+            "orders 2 approver not_approved",
+            "orders 3 approver not_approved",
+            "orders 4 approver missing",
+            "orders 5 basis missing",
+            "orders 6 person_id no_health_fact"
+        ],
+        "what s2 fell ill with later supports no earlier order"
+    );
+    assert_eq!(
+        table(&folder, "2022-03-05", "evidence", &["person_id", "rule_id", "input_row"]),
+        ["s1 RC-4 1"]
+    );
+    let notes = record(&folder, "2022-03-05")["notes"].to_string();
+    assert!(
+        notes.contains("1 facts of kind order: no rule of red-code makes anything of their color"),
+        "{notes}"
+    );
+}
+
+#[test]
+fn a_run_is_verified_whole() {
+    let folder = world("red-code", &[]);
+    night(&folder, "2022-03-05").done();
+    let verify = "verify --run runs/2022-03-05";
+    folder.run(verify).done();
+    folder.write("runs/2022-03-05/lists/red/forged.csv", "person_id\n");
+    folder.refuses(verify, 6, "integrity", &["forged.csv", "was not published with the run"]);
+    std::fs::remove_dir_all(folder.join("runs/2022-03-05/lists")).unwrap();
+    let record = folder.join("runs/2022-03-05/run.json");
+    let text = std::fs::read_to_string(&record).unwrap();
+    std::fs::write(&record, text.replace("\"date\": \"2022-03-05\"", "\"date\": \"2022-03-06\"")).unwrap();
+    folder.refuses(verify, 6, "integrity", &["it is of another date than its folder"]);
+    std::fs::remove_file(&record).unwrap();
+    folder.refuses("run --config ringtrace.toml --date 2022-03-05", 6, "integrity", &["has no run.json"]);
 }

@@ -101,7 +101,7 @@ fn explanations_lead_back_to_a_row_of_the_input() {
     for words in [
         "Person p08 on 2022-03-10: ORANGE",
         "FC-O2 secondary contact",
-        "free from   2022-03-14",
+        "until       2022-03-14",
         "p08 (ring 2) met p06 (close contact)",
         "2022-03-06 18:30 to 19:24 at library (Library, other, R2): 54 min, 0 s observed",
         "p06 (ring 1) met p01 (confirmed case, cases.csv row 1)",
@@ -183,7 +183,9 @@ fn nights_one_by_one_publish_what_a_rebuild_publishes() {
     rebuilt.json("run --config ringtrace.toml --date 2022-03-08", 0);
     let but_changes = |folder: &Folder| {
         let all = tables(folder, "2022-03-08");
-        all.into_iter().filter(|(name, _)| !name.starts_with("changes")).collect::<Vec<_>>()
+        all.into_iter()
+            .filter(|(name, _)| !name.starts_with("changes") && !name.starts_with("pushes"))
+            .collect::<Vec<_>>()
     };
     assert_eq!(but_changes(&nightly), but_changes(&rebuilt));
 }
@@ -304,6 +306,7 @@ fn a_scheme_that_breaks_its_own_vectors_is_refused() {
         words.contains("RED") && words.contains("T2-R2"),
         "explained by the pack the night kept: {words}"
     );
+    let pack = pack.replace("id = \"tencent-two\"", "id = \"mine\"");
     folder.write("mine.toml", pack.replace("days = 14", "days = 15"));
     folder.run("run --config ringtrace.toml --date 2022-03-10").refused(
         2,

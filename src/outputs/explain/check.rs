@@ -28,6 +28,8 @@ pub enum Against {
     Store {
         /// Persons.
         persons: usize,
+        /// Whether the store knows the person explained.
+        knows: bool,
     },
     /// Not the store, for this reason.
     NoStore(String),
@@ -37,7 +39,7 @@ impl Against {
     /// For programs.
     pub fn json(&self) -> Value {
         match self {
-            Against::Store { persons } => json!({"facts": true, "store": true, "persons": persons}),
+            Against::Store { persons, .. } => json!({"facts": true, "store": true, "persons": persons}),
             Against::NoStore(why) => json!({"facts": true, "store": false, "why": why}),
         }
     }
@@ -125,7 +127,8 @@ pub fn store(
     };
     let what = persons.par_iter().map(one).collect::<Result<Vec<_>>>()?.concat();
     if what.is_empty() {
-        return Ok(Against::Store { persons: persons.len() });
+        let knows = store.persons().key(Id::Text(persons[0]))?.is_some();
+        return Ok(Against::Store { persons: persons.len(), knows });
     }
     let known = |path: &str| run.record.identity.files.iter().any(|file| file.blake3 == path);
     let more = store.manifest().inputs.iter().filter(|input| !known(&input.blake3)).count();

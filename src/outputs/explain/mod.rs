@@ -70,6 +70,8 @@ struct ReasonTold {
     /// What the rule counts from.
     anchor: (&'static str, Second),
     arithmetic: Arithmetic,
+    /// Tests due in the phase that do not decide its end: the day, its date, and the first sample from then until the next.
+    due_tests: Vec<(u32, jiff::civil::Date, Option<jiff::civil::Date>)>,
     phase: usize,
     effect: crate::colors::Effect,
     /// File and row that say it; those that say what the place is.
@@ -356,6 +358,9 @@ impl Explanation {
                 "phase": reason.phase + 1, "phases": rule.phases.len(), "phase_since": sum.start.to_string(),
                 "term_ends": day(sum.term), "tests": tests.collect::<Vec<_>>(),
                 "confirmed_on": day(sum.confirmed),
+                "tests_due": reason.due_tests.iter().map(|(number, due, sampled)| json!({
+                    "day": number, "due": due.to_string(), "sampled": day(*sampled),
+                })).collect::<Vec<_>>(),
                 "checkins_missing": effect.missing.checkins, "tests_missing": effect.missing.tests,
                 "confirmation_missing": effect.missing.confirmation,
                 "holds_since": effect.since.to_string(), "holds_until": day(effect.until),

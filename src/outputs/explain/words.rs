@@ -210,12 +210,17 @@ impl Writer<'_> {
             Some(register) => {
                 self.write_register(out, register)?;
                 writeln!(out, "\n{}", tr!(language, "Why", "原因"))?;
-                for (at, reason) in told.reasons.iter().enumerate() {
+                for (at, reason) in told.reasons.iter().take(LISTED).enumerate() {
                     self.write_reason(out, at + 1, reason)?;
+                }
+                let more = told.reasons.len().saturating_sub(LISTED);
+                if more > 0 {
+                    writeln!(out, "  {}", tr!(language, "and {more} more", "另有 {more} 条"))?;
                 }
             }
             None => self.write_healthy(out)?,
         }
+        self.write_taken_away(out)?;
         self.write_trips(out)?;
         self.write_chain(out)?;
         self.write_checked(out)
@@ -261,6 +266,17 @@ impl Writer<'_> {
                 )
             );
         }
+        if let Against::Store { knows: false, .. } = &self.told.against {
+            return writeln!(
+                out,
+                "{}",
+                tr!(
+                    language,
+                    "The visit store does not know this id, nor does any table: check that it is written as in the input.",
+                    "到访库和各表中都没有这个编号：请核对写法。"
+                )
+            );
+        }
         writeln!(
             out,
             "{}",
@@ -285,19 +301,23 @@ impl Writer<'_> {
             Language::En => writeln!(out, "  {en:<11} {value}"),
             Language::Zh => writeln!(out, "  {zh}：{value}"),
         };
-        line("since", "起始", register["since"].clone())?;
-        line(
-            "free from",
-            "解除日",
-            or(
-                "until",
-                tr!(
-                    language,
-                    "open: ends with a fact still to come, such as recovery",
-                    "未定：须有新的事实，例如康复"
-                ),
+        let first = self.told.reasons.first().map(|reason| &reason.effect.missing);
+        let waits =
+            first.is_some_and(|missing| missing.checkins > 0 || missing.tests > 0 || missing.confirmation);
+        let end = &register["until"];
+        let until = match (end.is_empty(), waits) {
+            (false, _) => {
+                tr!(language, "{end} (the first day without this color)", "{end}（此日起不再是此色）")
+            }
+            (true, true) => tr!(language, "open: until what is missing is there", "未定：待所缺条件满足"),
+            (true, false) => tr!(
+                language,
+                "open: ends with a fact still to come, such as recovery",
+                "未定：须有新的事实，例如康复"
             ),
-        )?;
+        };
+        line("since", "起始", register["since"].clone())?;
+        line("until", "解除日", until)?;
         let earliest = &register["earliest_free"];
         let healthy = match earliest.is_empty() {
             true => tr!(language, "no date can be given", "无法给出日期"),
@@ -309,6 +329,9 @@ impl Writer<'_> {
             Language::Zh => self.told.reasons.first().map(missing_zh).unwrap_or_default(),
         };
         let missing = match missing.is_empty() {
+            true if !register["until"].is_empty() => {
+                tr!(language, "nothing but the time until then", "只需等到该日")
+            }
             true => tr!(language, "nothing that has a date", "没有可注明日期的条件"),
             false => missing,
         };
@@ -454,6 +477,18 @@ impl Writer<'_> {
                 )
             )?;
         }
+        for (day, due, sampled) in &reason.due_tests {
+            let state = match sampled {
+                Some(sampled) => tr!(language, "sampled {sampled}", "已于 {sampled} 采样"),
+                None if self.told.date < *due => tr!(language, "to come", "未到"),
+                None => tr!(language, "missed so far", "尚未采样"),
+            };
+            writeln!(
+                out,
+                "     {}",
+                tr!(language, "test due on day {day}, {due}: {state}", "第 {day} 天（{due}）应检测：{state}")
+            )?;
+        }
         let release = &phase.release;
         if release.checkins > 0 {
             let (wanted, left, gaps) = (release.checkins, effect.missing.checkins, release.gaps);
@@ -506,6 +541,41 @@ impl Writer<'_> {
             None => tr!(language, "no date can be given for its end", "无法给出结束日期"),
         };
         writeln!(out, "     {earliest}")
+    }
+
+    /// Appeals, and corrections: what does not count because someone said so.
+    fn write_taken_away(&self, out: &mut String) -> std::fmt::Result {
+        let language = self.language;
+        for told in self.told.told.iter() {
+            let word = |column: &str| match told.cell(column) {
+                Some(Cell::Word(word)) => super::printable(word),
+                _ => String::new(),
+            };
+            let at = format_local(told.at, self.zone);
+            let words = match told.kind {
+                FactKind::Appeal => {
+                    let (rule, decision) = (word("rule_id"), word("decision"));
+                    match (decision.as_str(), language) {
+                        ("overturned", Language::En) => format!(
+                            "Appeal on {rule}, overturned {at}: what had happened and was known by then does not count under it"
+                        ),
+                        ("overturned", Language::Zh) => {
+                            format!("对 {rule} 的申诉于 {at} 成立：此前已发生且已知的事实不再计入该规则")
+                        }
+                        (_, Language::En) => format!("Appeal on {rule}: {decision} ({at})"),
+                        ("open", Language::Zh) => format!("对 {rule} 的申诉待决（{at}）"),
+                        (_, Language::Zh) => format!("对 {rule} 的申诉未获支持（{at}）"),
+                    }
+                }
+                FactKind::Correction => {
+                    let fact = language.word(&word("fact"));
+                    tr!(language, "Corrected: the {fact} of {at} does not count", "已更正：{at} 的{fact}不计")
+                }
+                _ => continue,
+            };
+            writeln!(out, "\n{words}")?;
+        }
+        Ok(())
     }
 
     fn write_trips(&self, out: &mut String) -> std::fmt::Result {
@@ -643,7 +713,7 @@ impl Writer<'_> {
     fn write_checked(&self, out: &mut String) -> std::fmt::Result {
         let language = self.language;
         let words = match &self.told.against {
-            Against::Store { persons } => tr!(
+            Against::Store { persons, .. } => tr!(
                 language,
                 "Checked: the facts of the run give the same color again; so does the visit store for the exposures of\neveryone on the way: {persons}.",
                 "已核对：由本次运行的事实重新推出同样的颜色；路径上 {persons} 人的暴露与到访库一致。"
