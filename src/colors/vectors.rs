@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::scheme::{Phase, Rule, Scheme, Value};
+use super::scheme::{Phase, Rule, Scheme, Value, Wanted};
 use crate::error::{Error, Result};
 use crate::facts::kind::{Basis, Cell, FactKind, Holds, Instant, Told, ToldCell};
 use crate::facts::{CaseFact, Fact};
@@ -100,6 +100,26 @@ pub fn unnoticed(scheme: &Scheme) -> Vec<String> {
             changed.rules[at].condition.remove(column);
             notice(format!("without the condition on {column}"), changed);
         }
+        for (column, wanted) in &rule.condition {
+            let Wanted::Among(values) = wanted else { continue };
+            for (number, value) in values.iter().enumerate().filter(|_| values.len() > 1) {
+                let mut changed = scheme.clone();
+                let mut fewer = values.clone();
+                fewer.remove(number);
+                changed.rules[at].condition.insert(column.clone(), Wanted::Among(fewer));
+                notice(format!("without {column} {value}"), changed);
+            }
+        }
+        for (number, time) in rule.anchor.iter().enumerate().filter(|_| rule.anchor.len() > 1) {
+            let mut changed = scheme.clone();
+            changed.rules[at].anchor.remove(number);
+            notice(format!("without the anchor {}", time.word()), changed);
+        }
+        if rule.ends.is_some() {
+            let mut changed = scheme.clone();
+            changed.rules[at].ends = None;
+            notice("without its ends".into(), changed);
+        }
         for (number, phase) in rule.phases.iter().enumerate() {
             let mut change = |what: &str, change: fn(&mut Phase)| {
                 let mut changed = scheme.clone();
@@ -118,6 +138,8 @@ pub fn unnoticed(scheme: &Scheme) -> Vec<String> {
             change("without its last test", |p| {
                 p.release.negative_tests_on.pop();
             });
+            change("with one gap more", |p| p.release.gaps += u32::from(p.release.checkins > 0));
+            change("with tests close to each other", |p| p.release.hours_between_tests = 0);
             change("without confirmation", |p| p.release.confirmation = false);
         }
     }

@@ -252,3 +252,24 @@ fn rejects_above_the_limit_are_status_1() {
     folder.write("lenient.toml", "rejects_max_percent = 2\n");
     folder.run("ingest --config lenient.toml --store three --visits two.csv --time-unit s").done();
 }
+
+#[test]
+fn editors_get_a_schema_of_configurations_and_packs() {
+    let folder = Folder::new();
+    for (of, keys) in [
+        ("config", vec!["time_zone", "scheme", "scans", "visits", "corrections", "hold", "contacts"]),
+        ("pack", vec!["id", "severity", "holds_last_day", "national", "rule"]),
+    ] {
+        let schema: serde_json::Value =
+            serde_json::from_str(&folder.run(&format!("init --json-schema {of}")).done().stdout).unwrap();
+        assert!(schema["$schema"].as_str().unwrap().contains("2020-12"), "{of}");
+        assert_eq!(schema["additionalProperties"], false, "{of}: an unknown key is marked");
+        for key in keys {
+            assert!(schema["properties"][key].is_object(), "{of}: {key}");
+        }
+    }
+    assert!(!folder.join("ringtrace.toml").exists(), "it writes nothing");
+    let pack = folder.run("init --scheme nhc-9").done().stdout;
+    folder.write("mine.toml", pack.replacen("id = \"nhc-9\"", "id = \"mine\"", 1));
+    folder.run("verify --scheme mine.toml").done();
+}
