@@ -2,13 +2,15 @@
 //!
 //! ```text
 //! cargo bench --bench stages              real sizes: a few minutes
-//! cargo bench --bench stages -- kernel    the kernel alone; `world` is ingest, rings and the night on a generated world
+//! cargo bench --bench stages -- kernel    the kernel alone; `colors` the color stage, `world`
+//!                                         ingest, rings and the night on a generated world
 //! cargo test  --release                   the same with a small world, to see that it runs and agrees
 //! ```
 //!
 //! Every figure is the best of a few runs, because other work on a machine only ever adds time. Answers are compared:
 //! a fast wrong one fails. Seeds are fixed.
 
+mod colors;
 mod kernel;
 mod world;
 
@@ -48,6 +50,9 @@ fn main() {
     let wanted = |name: &str| chosen.is_empty() || chosen.iter().any(|c| *c == name);
     if wanted("kernel") {
         kernel::run(size);
+    }
+    if wanted("colors") {
+        colors::run(size);
     }
     if wanted("world") {
         world::run(size);
