@@ -202,7 +202,8 @@ pub struct Counts {
     pub colors: BTreeMap<String, u64>,
     /// Changes as `before -> after`.
     pub changes: BTreeMap<String, u64>,
-    /// Register rows by rule.
+    /// Register rows by rule; none in nights of before they were counted.
+    #[serde(default)]
     pub rules: BTreeMap<String, RuleCount>,
 }
 
