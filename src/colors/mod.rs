@@ -92,11 +92,7 @@ pub fn ahead(
         shown.iter().chain(ruled_out).filter_map(|reason| reason.effect.until).min().unwrap_or(Date::MAX)
     };
     // Nothing changes before some reason ends, unless something known is still to come, or a rule pauses.
-    let pauses = |rule: &Rule| {
-        let (_, first) = rule.phases.split_last().expect("a rule has phases");
-        first.iter().any(|phase| phase.color == scheme.healthy())
-    };
-    let every_day = scheme.rules.iter().any(pauses) || own.knows_after(scheme, date);
+    let every_day = scheme.pauses() || own.knows_after(scheme, date);
     let mut now = decides(&today.reasons);
     let mut end = next_end(&today.reasons, &today.ruled_out);
     let mut changes = Vec::new();

@@ -305,6 +305,13 @@ impl Rule {
             if values.is_empty() {
                 return Some(format!("{column} may hold nothing, so the rule never holds"));
             }
+            if matches!(column.as_str(), "color" | "scheme")
+                && let Some(word) = values
+                    .iter()
+                    .find(|value| matches!(value, Value::Word(word) if word.to_lowercase() != *word))
+            {
+                return Some(format!("{column} {word}: write it in lower case, as these words are compared"));
+            }
             for value in values {
                 if value.cell(*holds).is_none() {
                     let expected = match holds {
@@ -418,8 +425,12 @@ impl Scheme {
         {
             return Err(wrong(format!("{id:?} is no name: letters, digits, '-', '_' and '.' make one")));
         }
-        if let Some(color) = pack.severity.iter().find(|color| color.to_lowercase() != **color) {
-            return Err(wrong(format!("severity: write {color:?} in lower case, as colors are compared")));
+        if let Some(name) =
+            [&pack.id].into_iter().chain(&pack.severity).find(|name| name.to_lowercase() != **name)
+        {
+            return Err(wrong(format!(
+                "write {name:?} in lower case, as ids and colors of packs are compared"
+            )));
         }
         if let Some(color) = pack.severity.iter().enumerate().find(|(at, c)| pack.severity[..*at].contains(c))
         {
@@ -488,6 +499,14 @@ impl Scheme {
         let (name, text) = EMBEDDED.iter().find(|(name, _)| *name == theirs)?;
         let theirs = Scheme::from_text(text, name).ok()?;
         self.national.from.get(theirs.national.to.get(color)?).cloned()
+    }
+
+    /// Whether a rule can make a person healthy for a while, and then not.
+    pub fn pauses(&self) -> bool {
+        self.rules.iter().any(|rule| {
+            let (_, first) = rule.phases.split_last().expect("a rule has phases");
+            first.iter().any(|phase| phase.color == self.healthy())
+        })
     }
 
     /// The color of a person without any reason.

@@ -199,14 +199,13 @@ fn write_new(path: &Path, option: &str, text: &str) -> Result<()> {
 }
 
 /// The configuration that lies beside the folder of runs, as `init`, `generate` and `demo` put it; else why there is none.
-fn config_beside(run: &Path) -> std::result::Result<Config, String> {
-    let none = || "there is no ringtrace.toml beside the folder of runs; give --config".to_string();
-    let folder = std::path::absolute(run).map_err(|_| none())?;
-    let path = folder.ancestors().nth(2).ok_or_else(none)?.join("ringtrace.toml");
+fn config_beside(run: &Path) -> std::result::Result<Config, Option<String>> {
+    let folder = std::path::absolute(run).map_err(|_| None)?;
+    let path = folder.ancestors().nth(2).ok_or(None)?.join("ringtrace.toml");
     if !path.exists() {
-        return Err(none());
+        return Err(None);
     }
-    Config::read(&path).map_err(|error| error.to_string())
+    Config::read(&path).map_err(|error| Some(error.to_string()))
 }
 
 /// Checks a pack, a night, or both.
@@ -238,7 +237,7 @@ fn verify(scheme: Option<&str>, run: Option<&Path>, common: &Common) -> Result<O
     }
     if let Some(folder) = run {
         let run = Run::open(folder)?;
-        run.check()?;
+        run.check_whole()?;
         let files = run.record.outputs.len();
         lines.push(format!("run {}: {} as published", run.record.date, many(files as u64, "file")));
         found.insert("run".into(), json!({"date": run.record.date, "files": files}));

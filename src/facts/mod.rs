@@ -37,6 +37,8 @@ pub struct Facts {
     pub places: Vec<Place>,
     /// What the tables of facts say of persons.
     pub told: Vec<(u32, Told)>,
+    /// Spans of facts that support orders about persons and are not told, being too old for rules.
+    order_support: Vec<(u32, Second, Second)>,
     /// The region each person lives in, where a residence is given.
     pub residences: Residences,
     /// Where every row of those tables went.
@@ -106,6 +108,7 @@ impl Facts {
             window_ids: IdTable::new(crate::ids::IdType::Text),
             places: Vec::new(),
             told: Vec::new(),
+            order_support: Vec::new(),
             residences: Residences::default(),
             files: Vec::new(),
             rejects: Vec::new(),

@@ -1,6 +1,6 @@
 //! Orders need a health fact of the person: one that rests on nothing is refused.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::kind::{Basis, Cell, FactKind, Told};
 use super::{CaseFact, Fact, Facts};
@@ -11,6 +11,16 @@ use crate::store::format::RejectRow;
 use crate::time::{FOREVER, Second};
 
 impl Facts {
+    /// Everyone about whom there is an order, with when the first was issued.
+    pub(super) fn ordered(&self) -> BTreeMap<u32, Second> {
+        let mut ordered = BTreeMap::new();
+        for (person, told) in self.told.iter().filter(|(_, told)| told.kind == FactKind::Order) {
+            let first = ordered.entry(*person).or_insert(told.at);
+            *first = told.at.min(*first);
+        }
+        ordered
+    }
+
     /// Takes back the orders that no health fact supports, one that had begun when the order was issued and held within the
     /// 14 days before: they go to rejects. What comes later supports no order.
     pub fn refuse_orders(&mut self, traced: &Traced, fever: i64) {
@@ -35,6 +45,7 @@ impl Facts {
             let from = times.into_iter().flatten().min().unwrap_or(0);
             know(case.person, from, case.recovered_at.unwrap_or(FOREVER));
         }
+        self.order_support.iter().for_each(|(person, from, until)| know(*person, *from, *until));
         for contact in &traced.contacts {
             know(contact.person, contact.exposed.first_exposed_at, contact.exposed.last_exposed_at);
         }

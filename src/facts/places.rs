@@ -17,7 +17,12 @@ use crate::records::rejects::Reason;
 use crate::records::told::{self, ORDER_DAYS, PlaceRow, StayRow};
 use crate::records::{self, FileRows, InputRow, venues};
 use crate::store::{Measured, VisitSource};
-use crate::time::{FOREVER, Second, end_of_day, local_date};
+use crate::time::{DAY_S, FOREVER, Second, end_of_day, local_date};
+
+/// Days back of which no one asks: further than the first instant there is.
+const FAR_DAYS: u32 = 100_000;
+/// The warmest reading there is, hundredths of a degree Celsius.
+const CELSIUS_MAX: u16 = 5_000;
 
 /// Venues of a range whose visits are looked at together.
 const RANGE_VISITS: u64 = 1 << 18;
@@ -181,20 +186,27 @@ impl Facts {
         }
         let regions = Regions::new(self.read_places("regions", config, as_of)?, as_of, schemes)?;
         let mut stays = regions.of_visits(visits, as_of)?;
+        let mut trip_stays = Stays::default();
+        let corrected = self.corrected();
+        let wrong = |trip: &StayRow| {
+            let made = corrected.get(&(trip.person, FactKind::Trip.word().to_string(), trip.from));
+            made.is_some_and(|made| trip.known_at <= *made)
+        };
         let mut near: HashMap<&str, Vec<u32>> = HashMap::new();
-        for (number, trip) in (0..).zip(&trips) {
+        for (number, trip) in (0..).zip(&trips).filter(|(_, trip)| !wrong(trip)) {
             let near = near.entry(&trip.region).or_insert_with(|| regions.near(&trip.region));
             for place in near {
-                regions.keep(
-                    &mut stays.0,
-                    (trip.person, *place),
-                    (trip.from, trip.until),
-                    Came::Trip(number),
-                );
+                let (of, span) = ((trip.person, *place), (trip.from, trip.until));
+                regions.keep(&mut stays.0, of, span, Came::Trip(number));
+                regions.keep_from(&mut trip_stays.0, of, span, Came::Trip(number), 0);
             }
         }
+        // Orders of any age need the stays of their time, which rules may not ask for any more, nor the last stay show.
+        self.order_support.extend(regions.supports(visits, as_of, &self.ordered(), &trip_stays)?);
         stays.compact(visits);
-        self.told.extend(stays.0.into_iter().map(|stay| (stay.person, regions.fact(&stay, &at))));
+        let of_trip: Vec<(InputRow, Second)> =
+            at.into_iter().zip(trips.iter().map(|trip| trip.known_at)).collect();
+        self.told.extend(stays.0.into_iter().map(|stay| (stay.person, regions.fact(&stay, &of_trip))));
         Ok(())
     }
 
@@ -208,15 +220,6 @@ impl Facts {
         if schemes.is_empty() {
             return Ok(());
         }
-        let from = oldest(FactKind::Temperature, as_of, schemes)?;
-        let mut measured = visits.temperatures(from, as_of.unwrap_or(FOREVER))?;
-        let ids = visits.venues().ids.ids();
-        measured.sort_unstable_by(|a, b| {
-            let venue = |measured: &Measured| ids.get(measured.venue as usize);
-            let key = |measured: &Measured| (measured.person, measured.at, measured.celsius);
-            key(a).cmp(&key(b)).then_with(|| venue(a).cmp(&venue(b)))
-        });
-        measured.dedup_by_key(|measured| (measured.person, measured.at, measured.celsius));
         let told = |measured: Measured| Told {
             kind: FactKind::Temperature,
             at: measured.at,
@@ -226,8 +229,34 @@ impl Facts {
             place: None,
             basis: Basis::Visit(measured.venue),
         };
-        let all = measured.into_iter().map(|measured| (measured.person, told(measured)));
-        self.told.extend(all.filter(|(_, told)| can_mean(told, schemes)));
+        let probe = |celsius: u16| told(Measured { person: 0, venue: 0, at: 0, celsius });
+        let meant: Vec<bool> = (0..=CELSIUS_MAX).map(|celsius| can_mean(&probe(celsius), schemes)).collect();
+        let oldest = oldest(FactKind::Temperature, as_of, schemes)?;
+        let ordered = self.ordered();
+        let of_orders = ordered.values().min().map_or(oldest, |at| at.saturating_sub(ORDER_DAYS * DAY_S));
+        let wanted = |measured: &Measured| {
+            let recent = oldest <= measured.at || ordered.contains_key(&measured.person);
+            recent && meant.get(usize::from(measured.celsius)) == Some(&true)
+        };
+        let end = as_of.unwrap_or(FOREVER);
+        let mut measured = visits.temperatures(oldest.min(of_orders), end, &wanted)?;
+        let ids = visits.venues().ids.ids();
+        measured.sort_unstable_by(|a, b| {
+            let venue = |measured: &Measured| ids.get(measured.venue as usize);
+            let key = |measured: &Measured| (measured.person, measured.at, measured.celsius);
+            key(a).cmp(&key(b)).then_with(|| venue(a).cmp(&venue(b)))
+        });
+        measured.dedup_by_key(|measured| (measured.person, measured.at, measured.celsius));
+        let fever = schemes.iter().map(|scheme| scheme.fever).min().unwrap_or(i64::MAX);
+        for measured in measured {
+            let told = told(measured);
+            if ordered.contains_key(&measured.person) && is_health_fact(&told, fever) {
+                self.order_support.push((measured.person, measured.at, measured.at));
+            }
+            if oldest <= measured.at {
+                self.told.push((measured.person, told));
+            }
+        }
         Ok(())
     }
 
@@ -332,7 +361,7 @@ fn oldest(kind: FactKind, as_of: Option<Second>, schemes: &[&Scheme]) -> Result<
         let earlier = |days: u32| date.saturating_sub(jiff::Span::new().days(i64::from(days)));
         // An order of 14 days looks back 14 more.
         let order = earlier(2 * ORDER_DAYS + 2);
-        let first = scheme.longest(kind).map_or(Date::MIN, earlier).min(order);
+        let first = scheme.longest(kind).map_or(Date::MIN, |days| earlier(days.min(FAR_DAYS))).min(order);
         Ok(if first.year() < 1970 { 0 } else { end_of_day(first, &scheme.time_zone)? })
     };
     let all: Vec<Second> = schemes.iter().map(since).collect::<Result<_>>()?;
@@ -430,16 +459,22 @@ impl Regions {
     }
 
     /// Keeps the stay under a row that still held when it began, or came to hold later.
-    fn keep(
+    fn keep(&self, stays: &mut Vec<Stay>, of: (u32, u32), span: (Second, Second), came: Came) {
+        self.keep_from(stays, of, span, came, self.since);
+    }
+
+    /// As [`Regions::keep`], with another instant before which a stay is too old.
+    fn keep_from(
         &self,
         stays: &mut Vec<Stay>,
         (person, near): (u32, u32),
         (from, until): (Second, Second),
         came: Came,
+        since: Second,
     ) {
         let level_until = self.rows[near as usize / 2].until.unwrap_or(FOREVER);
         let until = until.min(level_until);
-        if level_until > from && until >= self.since {
+        if level_until > from && until >= since {
             stays.push(Stay { person, near, from, until, came });
         }
     }
@@ -499,12 +534,49 @@ impl Regions {
         pieces.par_iter().map(stays_of).try_reduce(Stays::default, join)
     }
 
-    fn fact(&self, stay: &Stay, trips: &[InputRow]) -> Told {
-        let basis = match stay.came {
-            Came::Visit(venue) => Basis::Visit(venue),
-            Came::Trip(number) => Basis::Row(trips[number as usize].clone()),
+    /// The stay as a fact, known once both the level and the stay are.
+    fn fact(&self, stay: &Stay, trips: &[(InputRow, Second)]) -> Told {
+        let (basis, known_at) = match stay.came {
+            Came::Visit(venue) => (Basis::Visit(venue), stay.from),
+            Came::Trip(number) => {
+                let (row, known_at) = &trips[number as usize];
+                (Basis::Row(row.clone()), *known_at)
+            }
         };
-        self.told(stay.near, stay.from, stay.until, basis)
+        let told = self.told(stay.near, stay.from, stay.until, basis);
+        Told { known_at: told.known_at.max(known_at), ..told }
+    }
+
+    /// Every stay at risk of the persons about whom there is an order, from 14 days before the first one: person, start, end.
+    fn supports(
+        &self,
+        visits: &dyn VisitSource,
+        as_of: Option<Second>,
+        ordered: &BTreeMap<u32, Second>,
+        trips: &Stays,
+    ) -> Result<Vec<(u32, Second, Second)>> {
+        let Some(first) = ordered.values().min() else { return Ok(Vec::new()) };
+        let from = first.saturating_sub(ORDER_DAYS * DAY_S);
+        let at_risk = |near: u32| is_health_fact(&self.told(near, 0, 0, Basis::Visit(NO_KEY)), i64::MAX);
+        let came = trips.0.iter().filter(|stay| ordered.contains_key(&stay.person) && at_risk(stay.near));
+        let mut supports: Vec<(u32, Second, Second)> =
+            came.map(|stay| (stay.person, stay.from, stay.until)).collect();
+        let persons: Vec<u32> =
+            ordered.keys().copied().filter(|key| (*key as usize) < visits.persons().with_visits()).collect();
+        let venues = visits.venues();
+        let mut stays = Vec::new();
+        for (day, _) in visits.days().iter().enumerate().filter(|(_, extent)| from <= extent.left_max) {
+            for stay in visits.of_persons(day, &persons)? {
+                let Some(region) = venues.facts[stay.venue as usize].region_id.as_deref() else { continue };
+                let until = as_of.map_or(stay.left, |end| stay.left.min(end - 1));
+                for near in self.near(region).into_iter().filter(|near| at_risk(*near)) {
+                    let span = (stay.arrived.min(until), until);
+                    self.keep_from(&mut stays, (stay.person, near), span, Came::Visit(stay.venue), 0);
+                }
+            }
+        }
+        supports.extend(stays.iter().map(|stay| (stay.person, stay.from, stay.until)));
+        Ok(supports)
     }
 
     fn told(&self, near: u32, from: Second, until: Second, basis: Basis) -> Told {

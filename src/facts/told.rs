@@ -1,13 +1,14 @@
 //! Facts told by tables of persons: the last known row about the same thing counts.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use rayon::prelude::*;
 
 use super::kind::{Cell, FactKind, Told, ToldCell};
 use super::{Fact, Facts, merge, reject};
 use crate::colors::Scheme;
+use crate::colors::scheme::EMBEDDED;
 use crate::config::Config;
 use crate::error::Result;
 use crate::ids::IdTable;
@@ -67,15 +68,21 @@ impl Facts {
         Ok(())
     }
 
-    /// Takes away every fact that a correction names: of its person, kind and time.
+    /// What corrections name: person, kind of fact and its time, with when the last of them was made.
+    pub(super) fn corrected(&self) -> HashMap<(u32, String, Second), Second> {
+        let mut named: HashMap<(u32, String, Second), Second> = HashMap::new();
+        for (person, told) in self.told.iter().filter(|(_, told)| told.kind == FactKind::Correction) {
+            let Some(Cell::Word(fact)) = told.cell("fact") else { continue };
+            let made = named.entry((*person, fact.to_string(), told.at)).or_insert(told.known_at);
+            *made = told.known_at.max(*made);
+        }
+        named
+    }
+
+    /// Takes away every fact that a correction names and that was known when it was made: what is told later is what is
+    /// right.
     pub(super) fn correct(&mut self) {
-        let named = |(person, told): &(u32, Told)| match told.cell("fact") {
-            Some(Cell::Word(fact)) if told.kind == FactKind::Correction => {
-                Some((*person, fact.to_string(), told.at))
-            }
-            _ => None,
-        };
-        let named: HashSet<(u32, String, Second)> = self.told.iter().filter_map(named).collect();
+        let named = self.corrected();
         if named.is_empty() {
             return;
         }
@@ -83,7 +90,7 @@ impl Facts {
         let before = self.told.len();
         self.told.retain(|(person, told)| {
             let key = (*person, told.kind.word().to_string(), told.at);
-            let wrong = named.contains(&key);
+            let wrong = named.get(&key).is_some_and(|made| told.known_at <= *made);
             if wrong {
                 found.insert(key);
             }
@@ -123,8 +130,10 @@ impl Facts {
         });
         for ((theirs, color), count) in lost {
             // Text of the input goes into no note: it could be anything.
-            let known = Scheme::load(&theirs, std::path::Path::new(""))
-                .is_ok_and(|known| known.severity.contains(&color));
+            let shipped = EMBEDDED.iter().find(|(id, _)| *id == theirs);
+            let known = shipped.is_some_and(|(id, text)| {
+                Scheme::from_text(text, id).is_ok_and(|known| known.severity.contains(&color))
+            });
             let what =
                 if known { format!("{color} of {theirs}") } else { "an unknown color or scheme".into() };
             *told.entry(what).or_insert(0) += count;

@@ -44,13 +44,14 @@ pub fn calendar(
     };
     let colored = register.rows.par_iter().enumerate().flat_map_iter(changes_of);
     let mut changes: Vec<(usize, Ahead)> = colored.collect();
-    // Whoever is healthy today, but of whom something is known that is still to come, such as a discharge.
+    // Whoever is healthy today, but of whom something is known that is still to come, such as a discharge, or who may be so
+    // only for a while.
     let known: HashSet<u32> = register.rows.iter().map(|row| row.person).collect();
     let persons: Vec<&[(u32, Fact<'_>)]> = all.chunk_by(|a, b| a.0 == b.0).collect();
     let healthy_changes = |own: &&[(u32, Fact<'_>)]| {
         let person = own[0].0;
         let own = PersonFacts::new(own, scheme);
-        if known.contains(&person) || !own.knows_after(scheme, date) {
+        if known.contains(&person) || !(scheme.pauses() || own.knows_after(scheme, date)) {
             return None;
         }
         let today = Colored { person, reasons: Vec::new(), ruled_out: Vec::new() };

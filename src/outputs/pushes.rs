@@ -16,6 +16,7 @@ struct Push<'a> {
     since: Date,
     until: Option<Second>,
     color: &'a str,
+    scheme: &'a str,
 }
 
 /// Everyone in the register with color and end, and everyone who no longer has the color of the night before, with the end
@@ -37,7 +38,7 @@ pub fn out(
         let reason = &register.rows[row].reasons[0];
         let until = reason.effect.until.map(|until| start_of_day(until, zone));
         let color = scheme.severity[reason.rank].as_str();
-        Push { person: register.ids.get(row), since: reason.effect.since, until, color }
+        Push { person: register.ids.get(row), since: reason.effect.since, until, color, scheme: &scheme.id }
     };
     let mut pushes: Vec<Push<'_>> = (0..register.rows.len()).map(now).collect();
     let mut at = 0;
@@ -46,11 +47,12 @@ pub fn out(
         while at < register.rows.len() && register.ids.get(at).cmp(&person) == Ordering::Less {
             at += 1;
         }
-        let same =
-            pushes.get(at).is_some_and(|now| (now.person, now.color, now.since) == (person, color, since));
+        let same = pushes.get(at).is_some_and(|now| {
+            (now.person, now.color, now.since, now.scheme) == (person, color, since, before.scheme.as_str())
+        });
         if !same {
             let until = tonight.max(start_of_day(since, zone));
-            ended.push(Push { person, since, until: Some(until), color });
+            ended.push(Push { person, since, until: Some(until), color, scheme: &before.scheme });
         }
     }
     pushes.append(&mut ended);
@@ -63,7 +65,7 @@ pub fn out(
         ("pushed_at", instants(pushes.iter().map(|push| start_of_day(push.since, zone)))),
         ("color", texts(pushes.iter().map(|push| Some(push.color)))),
         ("origin", texts(pushes.iter().map(|_| Some(origin)))),
-        ("scheme", texts(pushes.iter().map(|_| Some(&scheme.id)))),
+        ("scheme", texts(pushes.iter().map(|push| Some(push.scheme)))),
         ("until", instants_or_null(pushes.iter().map(|push| push.until))),
         ("known_at", instants(pushes.iter().map(|_| known_at))),
     ])

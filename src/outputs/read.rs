@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt64Array};
 use arrow::compute::take_record_batch;
-use arrow::datatypes::{DataType, Int64Type, UInt64Type};
+use arrow::datatypes::{DataType, Int64Type, TimeUnit, UInt64Type};
 
 use crate::colors::Scheme;
 use crate::error::{Error, Result};
@@ -63,12 +63,20 @@ impl Run {
         Ok(scheme)
     }
 
-    /// Checks that every file of the run is as published, that there is no other, and that its record adds up.
+    /// Checks that every file of the run is as published.
     ///
     /// # Errors
     /// `integrity` for the first that is not; `storage`.
     pub fn check(&self) -> Result<()> {
-        self.record.outputs.iter().try_for_each(|output| self.bytes(&output.path).map(drop))?;
+        self.record.outputs.iter().try_for_each(|output| self.bytes(&output.path).map(drop))
+    }
+
+    /// As [`Run::check`], and that there is no other file, but for hidden ones, and that its record adds up.
+    ///
+    /// # Errors
+    /// As for [`Run::check`].
+    pub fn check_whole(&self) -> Result<()> {
+        self.check()?;
         if Balance::of(&self.record.inputs)? != self.record.balance {
             return Err(changed(&self.folder, "run.json: its balance is not the sum of its inputs"));
         }
@@ -81,6 +89,10 @@ impl Run {
         let mut folders = vec![self.folder.clone()];
         while let Some(folder) = folders.pop() {
             for path in publish::list(&folder)? {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                if name.starts_with('.') {
+                    continue;
+                }
                 if path.is_dir() {
                     folders.push(path);
                 } else if !published.contains(&path) && path != self.folder.join("run.json") {
@@ -187,7 +199,11 @@ impl Table {
     /// # Errors
     /// `damaged` if there is no such column.
     pub fn text(&self, name: &str, row: usize) -> Result<Option<String>> {
-        Ok(plain(self.column(name)?, row))
+        let column = self.column(name)?;
+        if !is_ours(column.data_type()) {
+            return Err(Error::damaged(&self.name, format!("column {name} is of another type")));
+        }
+        Ok(plain(column, row))
     }
 
     /// The rows whose cell reads `text`.
@@ -280,6 +296,20 @@ impl<'t> Among<'t> {
             _ => true,
         }
     }
+}
+
+/// Whether tables of ours have columns of this type.
+fn is_ours(holds: &DataType) -> bool {
+    matches!(
+        holds,
+        DataType::Utf8
+            | DataType::Int64
+            | DataType::UInt64
+            | DataType::UInt32
+            | DataType::UInt8
+            | DataType::Date32
+            | DataType::Timestamp(TimeUnit::Microsecond, _)
+    )
 }
 
 /// The id at `row` of an id column.

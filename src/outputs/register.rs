@@ -47,7 +47,8 @@ impl<'a> Register<'a> {
                 Fact::Contact(contact) => {
                     venues.facts[contact.exposed.best.venue as usize].region_id.as_deref()
                 }
-                Fact::Case(_) | Fact::Told(_) => None,
+                Fact::Told(told) => venues.facts[told.visit()?.0 as usize].region_id.as_deref(),
+                Fact::Case(_) => None,
             };
             facts.residences.of(row.person).or_else(of_venue).unwrap_or(NO_REGION).to_string()
         };
@@ -190,6 +191,8 @@ pub struct Published {
     colors: Vec<String>,
     regions: Vec<String>,
     since: Vec<Date>,
+    /// The scheme its colors are of.
+    pub scheme: String,
 }
 
 /// A row of a published register.
@@ -207,14 +210,20 @@ pub struct PublishedRow<'a> {
 impl Published {
     /// The register of no one.
     pub fn empty(kind: IdType) -> Published {
-        Published { ids: IdColumn::new(kind), colors: Vec::new(), regions: Vec::new(), since: Vec::new() }
+        Published {
+            ids: IdColumn::new(kind),
+            colors: Vec::new(),
+            regions: Vec::new(),
+            since: Vec::new(),
+            scheme: String::new(),
+        }
     }
 
     /// The rows of a register, with ids as `kind`, sorted by id.
     ///
     /// # Errors
     /// `integrity` if an id has no counterpart of that type.
-    pub fn new(rows: &[PublishedRow<'_>], kind: IdType, name: &str) -> Result<Published> {
+    pub fn new(rows: &[PublishedRow<'_>], kind: IdType, scheme: &str, name: &str) -> Result<Published> {
         let mut ids = IdColumn::new(kind);
         let mut buffer = String::new();
         for row in rows {
@@ -238,6 +247,7 @@ impl Published {
             colors: text(|r| r.color.into()),
             regions: text(|r| r.region.into()),
             since,
+            scheme: scheme.into(),
         })
     }
 }

@@ -114,7 +114,12 @@ pub fn register_of(run: &Run, kind: IdType) -> Result<Published> {
         Ok(PublishedRow { id: id_at(ids, row), color: &colors[row], region: &regions[row], since })
     };
     let rows: Vec<PublishedRow<'_>> = (0..table.len()).map(row).collect::<Result<_>>()?;
-    Published::new(&rows, kind, &format!("the register of {}", run.record.date))
+    Published::new(
+        &rows,
+        kind,
+        &run.record.identity.scheme.id,
+        &format!("the register of {}", run.record.date),
+    )
 }
 
 /// The tables of a night.

@@ -71,6 +71,11 @@ impl Presence {
         Ok(Presence { own, others })
     }
 
+    /// Whether the person was at a venue at both instants, in one visit.
+    pub fn was_at(&self, venue: u32, from: Second, until: Second) -> bool {
+        self.own.iter().any(|stay| stay.venue == venue && stay.arrived <= from && until <= stay.left)
+    }
+
     /// Everyone else in it, by key.
     pub fn persons(&self) -> BTreeSet<u32> {
         self.others.iter().map(|stay| stay.person).collect()

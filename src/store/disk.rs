@@ -4,6 +4,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rayon::prelude::*;
+
 use crate::error::{Error, Result};
 use crate::ids::IdColumn;
 use crate::store::column::{Column, Pool};
@@ -15,7 +17,7 @@ use crate::store::persons::Persons;
 use crate::store::publish::read_content;
 use crate::store::{DayExtent, Keys, Measured, Stay, Times, Venues, VisitSource};
 use crate::time::{Second, utc_day};
-use crate::visits::{NOT_MEASURED, Scans, Visits};
+use crate::visits::{NOT_MEASURED, Scan, Scans, Visits};
 
 /// One published version of a store. Later versions do not disturb it: they keep its files once.
 pub struct DiskStore {
@@ -264,25 +266,34 @@ impl VisitSource for DiskStore {
         Ok(stays)
     }
 
-    fn temperatures(&self, from: Second, until: Second) -> Result<Vec<Measured>> {
-        let mut measured = Vec::new();
-        let days = self.manifest.days.range(utc_day(from)..=utc_day(until.saturating_sub(1)));
-        for file in days.filter_map(|(_, files)| files.scans.as_ref()) {
+    fn temperatures(
+        &self,
+        from: Second,
+        until: Second,
+        wanted: &(dyn Fn(&Measured) -> bool + Sync),
+    ) -> Result<Vec<Measured>> {
+        let days =
+            self.manifest.days.range(utc_day(from)..=utc_day(until.saturating_sub(1)).max(utc_day(from)));
+        let files: Vec<&DataFile> = days.filter_map(|(_, files)| files.scans.as_ref()).collect();
+        let of_day = |file: &&DataFile| -> Result<Vec<Measured>> {
             if !format::has_temperatures(&self.folder.join(&file.path))? {
-                continue;
+                return Ok(Vec::new());
             }
             let scans = format::scans_from_bytes(read_content(&self.folder, file)?, &file.path)?;
             let all = (0..scans.len()).map(|row| scans.get(row));
-            let meant = all.filter(|scan| scan.celsius != NOT_MEASURED && (from..until).contains(&scan.at));
-            measured.extend(meant.map(|scan| Measured {
-                person: scan.person,
-                venue: scan.venue,
-                at: scan.at,
-                celsius: scan.celsius,
-            }));
-        }
-        Ok(measured)
+            let measured =
+                all.filter(|scan| scan.celsius != NOT_MEASURED && (from..until).contains(&scan.at));
+            let measured = measured.map(|Scan { person, venue, at, celsius, .. }| Measured {
+                person,
+                venue,
+                at,
+                celsius,
+            });
+            Ok(measured.filter(|measured| wanted(measured)).collect())
+        };
+        Ok(files.par_iter().map(of_day).collect::<Result<Vec<_>>>()?.concat())
     }
+
     fn venue_ranges(&self, days: &[usize], ranges: usize) -> Result<Vec<Range<u32>>> {
         let mut samples = Vec::new();
         for day in days {

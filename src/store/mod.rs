@@ -79,8 +79,13 @@ pub trait VisitSource: Sync {
     /// The visits of `persons`, sorted, on `days()[day]`, in the order of person and arrival.
     fn of_persons(&self, day: usize, persons: &[u32]) -> Result<Vec<Stay>>;
 
-    /// Temperatures measured with scans in `[from, until)`, if the visits were made of scans that had any.
-    fn temperatures(&self, _from: Second, _until: Second) -> Result<Vec<Measured>> {
+    /// Temperatures that are wanted of those measured with scans in `[from, until)`, if the visits were made of scans that had any.
+    fn temperatures(
+        &self,
+        _from: Second,
+        _until: Second,
+        _wanted: &(dyn Fn(&Measured) -> bool + Sync),
+    ) -> Result<Vec<Measured>> {
         Ok(Vec::new())
     }
 

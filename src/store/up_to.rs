@@ -88,9 +88,15 @@ impl VisitSource for UpTo<'_> {
         stays.retain(|stay| stay.arrived < self.end);
         Ok(stays)
     }
-    fn temperatures(&self, from: Second, until: Second) -> Result<Vec<Measured>> {
-        self.inner.temperatures(from, until.min(self.end))
+    fn temperatures(
+        &self,
+        from: Second,
+        until: Second,
+        wanted: &(dyn Fn(&Measured) -> bool + Sync),
+    ) -> Result<Vec<Measured>> {
+        self.inner.temperatures(from, until.min(self.end), wanted)
     }
+
     fn venue_ranges(&self, days: &[usize], ranges: usize) -> Result<Vec<Range<u32>>> {
         self.inner.venue_ranges(days, ranges)
     }

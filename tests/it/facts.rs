@@ -804,3 +804,71 @@ fn a_run_is_verified_whole() {
     std::fs::remove_file(&record).unwrap();
     folder.refuses("run --config ringtrace.toml --date 2022-03-05", 6, "integrity", &["has no run.json"]);
 }
+
+#[test]
+fn a_corrected_trip_colors_no_one_and_a_corrected_value_counts() {
+    let folder = world(
+        "red-code",
+        &[
+            ("regions", "region_id,level,from\nR-far,high,2022-02-01 00:00\n"),
+            (
+                "trips",
+                "person_id,region_id,from,until\nt1,R-far,2022-03-01 08:00,2022-03-02 08:00\nt2,R-far,2022-03-01 08:00,2022-03-02 08:00\n",
+            ),
+            (
+                "corrections",
+                "person_id,happened_at,fact,corrected_by,known_at\nt1,2022-03-01 08:00,trip,office,2022-03-04 09:00\n",
+            ),
+        ],
+    );
+    night(&folder, "2022-03-03").done();
+    assert_eq!(table(&folder, "2022-03-03", "colors", &["person_id"]), ["t1", "t2"]);
+    night(&folder, "2022-03-04").done();
+    assert_eq!(table(&folder, "2022-03-04", "colors", &["person_id"]), ["t2"]);
+    let folder = world(
+        "national",
+        &[
+            (
+                "temperatures",
+                "person_id,measured_at,celsius,known_at\nw1,2022-03-04 10:00,39,\nw1,2022-03-04 10:00,37.9,2022-03-05 10:00\n",
+            ),
+            (
+                "corrections",
+                "person_id,happened_at,fact,corrected_by,known_at\nw1,2022-03-04 10:00,temperature,office,2022-03-05 09:00\n",
+            ),
+        ],
+    );
+    night(&folder, "2022-03-05").done();
+    assert_eq!(
+        table(&folder, "2022-03-05", "facts", &["fact", "what"]),
+        ["temperature 37.90", "correction temperature"]
+    );
+}
+
+#[test]
+fn an_order_stands_whatever_happens_after_it() {
+    let folder = world(
+        "red-code",
+        &[
+            ("regions", "region_id,level,from\nR-high,high,2022-02-01 00:00\nR-far,high,2022-02-01 00:00\n"),
+            (
+                "trips",
+                "person_id,region_id,from,until\nt1,R-far,2022-03-01 08:00,2022-03-02 08:00\nt1,R-far,2022-03-06 08:00,2022-03-07 08:00\n",
+            ),
+            (
+                "orders",
+                "person_id,issued_at,until,color,author,approver,basis\nt1,2022-03-03 10:00,2022-03-12 10:00,red,An,Bo,x\nv1,2022-03-03 10:00,2022-03-12 10:00,red,An,Bo,x\n",
+            ),
+        ],
+    );
+    folder.write(
+        "scans.csv",
+        "person_id,venue_id,scanned_at,direction\nv1,hall,2022-03-01 10:00,in\nv1,hall,2022-03-01 12:00,out\nv1,hall,2022-03-06 10:00,in\nv1,hall,2022-03-06 12:00,out\n",
+    );
+    for date in ["2022-03-04", "2022-03-08", "2022-05-20"] {
+        night(&folder, date).done();
+        assert_eq!(rejects(&folder, date), [""; 0], "{date}: a later stay, and time, leave it as it was");
+    }
+    let reasons = table(&folder, "2022-03-08", "colors", &["person_id", "reasons"]);
+    assert_eq!(reasons, ["t1 RC-2a; RC-4", "v1 RC-2a; RC-4"]);
+}

@@ -11,11 +11,14 @@ use crate::colors::{Colored, Scheme};
 use crate::config::Config;
 use crate::contacts::ContactRule;
 use crate::error::{Error, Result};
+use crate::facts::Fact;
 use crate::ids::{Id, IdColumn, IdType};
 use crate::outputs::facts::second;
 use crate::outputs::lookup::Part;
 use crate::outputs::read::{Run, Table};
 use crate::outputs::register::Register;
+use crate::outputs::summary::many;
+use crate::records::InputRow;
 use crate::rings::SourceRef;
 use crate::rings::again::{Met, Presence, best};
 use crate::store::VisitSource;
@@ -31,6 +34,10 @@ pub enum Against {
         /// Whether the store knows the person explained.
         knows: bool,
     },
+    /// Not the store: no configuration was found beside the runs.
+    NoConfig,
+    /// Not the store: the configuration has changed since that night.
+    OtherConfig,
     /// Not the store, for this reason.
     NoStore(String),
 }
@@ -40,12 +47,18 @@ impl Against {
     pub fn json(&self) -> Value {
         match self {
             Against::Store { persons, .. } => json!({"facts": true, "store": true, "persons": persons}),
+            Against::NoConfig => {
+                json!({"facts": true, "store": false, "why": "no configuration beside the runs"})
+            }
+            Against::OtherConfig => {
+                json!({"facts": true, "store": false, "why": "the configuration has changed"})
+            }
             Against::NoStore(why) => json!({"facts": true, "store": false, "why": why}),
         }
     }
 }
 
-fn differs(what: Vec<String>, help: &str) -> Error {
+pub fn differs(what: Vec<String>, help: &str) -> Error {
     let what = format!("what was published of this person is not what it follows from: {}", what.join("; "));
     Error::integrity(what, help)
 }
@@ -76,16 +89,53 @@ pub fn colors(colors: &Table, evidence: &Table, again: Option<&Colored<'_>>, sch
                 what.push(format!("{name} was published as {published:?}, its facts give {found:?}"));
             }
         }
-        let reasons = register.rows[0].reasons.iter().map(|reason| {
-            let rule = scheme.rules[reason.rule].id.clone();
-            [rule, scheme.severity[reason.rank].clone(), reason.effect.since.to_string()]
+        let columns = [
+            "rule_id",
+            "color",
+            "fact",
+            "holds_since",
+            "holds_until",
+            "input_file",
+            "input_row",
+            "place_file",
+            "place_row",
+        ];
+        let day = |day: Option<Date>| day.map(|day| day.to_string()).unwrap_or_default();
+        let rows = register.rows[0].reasons.iter().map(|reason| {
+            let (input, place) = match reason.fact {
+                Fact::Case(case) => (Some((case.file.clone(), case.row)), None),
+                Fact::Contact(_) => (None, None),
+                Fact::Told(told) => {
+                    let row = |row: &InputRow| (row.file.to_string(), row.row);
+                    (told.row().map(row), told.place.as_ref().map(row))
+                }
+            };
+            let file =
+                |row: &Option<(String, u64)>| row.as_ref().map(|row| row.0.clone()).unwrap_or_default();
+            let number =
+                |row: &Option<(String, u64)>| row.as_ref().map(|row| row.1.to_string()).unwrap_or_default();
+            vec![
+                scheme.rules[reason.rule].id.clone(),
+                scheme.severity[reason.rank].clone(),
+                reason.fact.kind().word().to_string(),
+                day(Some(reason.effect.since)),
+                day(reason.effect.until),
+                file(&input),
+                number(&input),
+                file(&place),
+                number(&place),
+            ]
         });
-        let text = |name, row| evidence.text(name, row).map(Option::unwrap_or_default);
-        let published = (0..evidence.len())
-            .map(|row| Ok([text("rule_id", row)?, text("color", row)?, text("holds_since", row)?]))
+        let mut again: Vec<Vec<String>> = rows.collect();
+        let cell = |name: &&str, row: usize| evidence.text(name, row).map(Option::unwrap_or_default);
+        let mut published = (0..evidence.len())
+            .map(|row| columns.iter().map(|name| cell(name, row)).collect::<Result<Vec<_>>>())
             .collect::<Result<Vec<_>>>()?;
-        if !reasons.eq(published) {
-            what.push("its reasons are others".into());
+        // Of two facts that differ in nothing a rule asks either may come first.
+        again.sort();
+        published.sort();
+        if again != published {
+            what.push("its reasons or their evidence are others".into());
         }
     }
     match what.is_empty() {
@@ -104,16 +154,18 @@ pub fn colors(colors: &Table, evidence: &Table, again: Option<&Colored<'_>>, sch
 /// `integrity` if they differ; those of reading.
 pub fn store(
     run: &Run,
-    config: std::result::Result<&Config, String>,
+    config: std::result::Result<&Config, Option<String>>,
     sources: &Table,
     persons: &[&str],
+    evidence: &Table,
     edges: &Table,
     date: Date,
 ) -> Result<Against> {
     let config = match config {
         Ok(config) if config.digest == run.record.identity.config => config,
-        Ok(_) => return Ok(Against::NoStore("the configuration has changed since that night".into())),
-        Err(why) => return Ok(Against::NoStore(why)),
+        Ok(_) => return Ok(Against::OtherConfig),
+        Err(None) => return Ok(Against::NoConfig),
+        Err(Some(why)) => return Ok(Against::NoStore(why)),
     };
     let store = match DiskStore::open_existing(&config.store) {
         Ok(store) => store,
@@ -123,19 +175,20 @@ pub fn store(
     let checked = Checked::new(run, config, &store, sources, date)?;
     let one = |person: &&str| {
         let mut what = Vec::new();
-        checked.person(person, edges, &mut what).map(|()| what)
+        checked.person(person, evidence, edges, &mut what).map(|()| what)
     };
     let what = persons.par_iter().map(one).collect::<Result<Vec<_>>>()?.concat();
     if what.is_empty() {
         let knows = store.persons().key(Id::Text(persons[0]))?.is_some();
         return Ok(Against::Store { persons: persons.len(), knows });
     }
-    let known = |path: &str| run.record.identity.files.iter().any(|file| file.blake3 == path);
+    let known = |hash: &str| run.record.identity.files.iter().any(|file| file.blake3 == hash);
     let more = store.manifest().inputs.iter().filter(|input| !known(&input.blake3)).count();
     let help = match more {
         0 => "the store or a file of the run was changed: `ringtrace verify --run DIR`".to_string(),
         _ => format!(
-            "the store has taken in {more} files since that night; if they hold late scans, that is why: run a later night"
+            "the store has taken in {} since that night: late scans, and scans that prolong a stay over midnight, change what it gives; ask a later night",
+            many(more as u64, "file")
         ),
     };
     Err(differs(what, &help))
@@ -194,7 +247,7 @@ impl<'a> Checked<'a> {
     }
 
     /// Notes every difference about one person.
-    fn person(&self, person: &str, edges: &Table, what: &mut Vec<String>) -> Result<()> {
+    fn person(&self, person: &str, evidence: &Table, edges: &Table, what: &mut Vec<String>) -> Result<()> {
         let own = HashSet::from([person.to_string()]);
         let published = self.run.lookup("contacts", "person_id", &own)?;
         let Some(key) = self.store.persons().key(Id::Text(person))? else {
@@ -204,6 +257,19 @@ impl<'a> Checked<'a> {
             return Ok(());
         };
         let presence = Presence::read(self.store, &self.rule, key, self.end)?;
+        for row in evidence.rows_where("person_id", person)? {
+            let text = |name: &str| evidence.text(name, row).map(Option::unwrap_or_default);
+            let at = |name: &str| second(evidence, name, row).map(Option::unwrap_or_default);
+            if text("fact")? == "contact" || text("venue_id")?.is_empty() {
+                continue;
+            }
+            let venue = self.store.venues().ids.key(Id::Text(&text("venue_id")?));
+            if !venue.is_some_and(|venue| {
+                presence.was_at(venue, at("from").unwrap_or(0), at("until").unwrap_or(0))
+            }) {
+                what.push("the store has no visit that a reason rests on".into());
+            }
+        }
         let others: Vec<u32> = presence.persons().into_iter().collect();
         let ids = self.store.persons().ids(&others)?;
         let texts: HashMap<u32, String> =
@@ -225,7 +291,7 @@ impl<'a> Checked<'a> {
         for ring in 1..=rings {
             let of_ring = |key: &u32| {
                 let (ring_of, first) = ring_of.get(&texts[key])?;
-                (*ring_of + 1 == ring).then(|| (*key, vec![(*first, FOREVER)]))
+                (ring_of.checked_add(1) == Some(ring)).then(|| (*key, vec![(*first, FOREVER)]))
             };
             let contacts: BTreeMap<u32, Vec<(Second, Second)>> = others.iter().filter_map(of_ring).collect();
             let met = match ring {
@@ -266,13 +332,20 @@ impl<'a> Checked<'a> {
         texts: &HashMap<u32, String>,
         what: &mut Vec<String>,
     ) -> Result<()> {
-        let kind = self.store.persons().kind();
-        let order = |source: SourceRef| {
-            let text = self.source_text(source, texts);
-            // Integers in their own order, texts by bytes.
-            (if kind == IdType::Text { 0 } else { text.parse::<i128>().unwrap_or(0) }, text.to_string())
+        // Integers in their own order, texts by bytes; which of the two window ids are, a run does not say.
+        let by_number = |text: &str| text.parse::<i128>().unwrap_or(0);
+        let persons_as_text = self.store.persons().kind() == IdType::Text;
+        let best_in = |windows_as_text: bool| {
+            let key = |source: SourceRef| {
+                let text = self.source_text(source, texts);
+                let as_text = match source {
+                    SourceRef::Person(_) => persons_as_text,
+                    SourceRef::Window(_) => windows_as_text,
+                };
+                (if as_text { 0 } else { by_number(text) }, text.to_string())
+            };
+            best(met, &self.rule, key).expect("some were found")
         };
-        let best = best(met, &self.rule, order).expect("some were found");
         let contact = contact_in(published, 0)?;
         let exposed = &contact.exposed;
         let mut same = |name: &str, published: u64, found: u64| {
@@ -290,10 +363,13 @@ impl<'a> Checked<'a> {
         same("first_exposed_at", exposed.first_exposed_at.into(), first.into());
         same("last_exposed_at", exposed.last_exposed_at.into(), last.into());
         let text = |name: &str| published.text(name, 0).map(Option::unwrap_or_default);
-        let is_source = text("best_source_id")? == self.source_text(best.source, texts);
-        if !is_source
-            || text("best_venue_id")? != self.store.venues().ids.ids().get(best.venue as usize).to_string()
-        {
+        let (source, venue) = (text("best_source_id")?, text("best_venue_id")?);
+        let is_best = |windows_as_text: bool| {
+            let best = best_in(windows_as_text);
+            let known = self.store.venues().ids.ids().get(best.venue as usize).to_string();
+            self.source_text(best.source, texts) == source && known == venue
+        };
+        if !is_best(true) && !is_best(false) {
             what.push("the best exposure is another".into());
         }
         Ok(())

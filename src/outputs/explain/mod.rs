@@ -38,7 +38,7 @@ struct Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Who {
     /// The person explained.
-    Self_,
+    TheOne,
     /// Another person.
     Other(usize),
     /// An exposure site, which is public.
@@ -121,7 +121,7 @@ const CONTACT: [&str; 6] =
     ["ring", "first_exposed_at", "last_exposed_at", "overlap_s", "observed_overlap_s", "exposures"];
 
 /// Gathers what a run says of a person, and makes it again: from the run's own facts, and from the store of `config` where
-/// that is given, else the reason why not. A person the run says nothing of is healthy.
+/// that is given; `None` if none was found, or what is wrong with it. A person the run says nothing of is healthy.
 ///
 /// # Errors
 /// `integrity` if what is made again differs from what was published; those of reading the run and the store.
@@ -129,7 +129,7 @@ pub fn gather(
     run: &Run,
     person: &str,
     scheme: &Scheme,
-    config: std::result::Result<&crate::config::Config, String>,
+    config: std::result::Result<&crate::config::Config, Option<String>>,
 ) -> Result<Explanation> {
     let own = HashSet::from([person.to_string()]);
     let tables = ["colors", "evidence", "contacts", "facts"].map(|name| (name, "person_id"));
@@ -162,9 +162,20 @@ pub fn gather(
     let chain = people.chain(&all)?;
     let exposed = (0..exposures.len()).map(|row| people.step(exposures, row)).collect::<Result<_>>()?;
     let People { others, sites, .. } = people;
+    let ends = chain.last().map(|step| match step.source {
+        Who::Other(at) => matches!(others[at].role, Role::Case(_)),
+        Who::Site(_) => true,
+        Who::TheOne => false,
+    });
+    if in_ring && ends != Some(true) {
+        return Err(check::differs(
+            vec!["the way back does not end at a source".into()],
+            "a file of the run was changed: `ringtrace verify --run DIR`",
+        ));
+    }
     let mut known: Vec<&str> = vec![person];
     known.extend(others.iter().filter(|other| matches!(other.role, Role::Ring(_))).map(|other| &*other.id));
-    let against = check::store(run, config, &sources, &known, &all, date)?;
+    let against = check::store(run, config, &sources, &known, evidence, &all, date)?;
     let venues = run.table("venues")?;
     let mut venue_words = HashMap::new();
     for row in 0..venues.len() {
@@ -254,7 +265,7 @@ impl People<'_> {
             return Ok(Who::Site(at));
         }
         if id == self.person {
-            return Ok(Who::Self_);
+            return Ok(Who::TheOne);
         }
         if let Some(at) = self.others.iter().position(|other| other.id == id) {
             return Ok(Who::Other(at));
@@ -323,7 +334,7 @@ pub enum Identify {
 impl Explanation {
     fn name(&self, who: Who, identify: Identify) -> String {
         match who {
-            Who::Self_ => self.person.clone(),
+            Who::TheOne => self.person.clone(),
             Who::Site(at) => self.sites[at].clone(),
             Who::Other(at) if identify == Identify::Everyone => printable(&self.others[at].id),
             Who::Other(at) => format!("P{}", at + 1),

@@ -9,6 +9,7 @@ use super::{Against, Explanation, Identify, LISTED, ReasonTold, Role, Step, Who}
 use crate::colors::Scheme;
 use crate::colors::scheme::Wording;
 use crate::facts::kind::{Cell, FactKind, Told};
+use crate::outputs::tables::NO_REGION;
 use crate::time::{Second, format_duration, format_local, local_date};
 
 /// The language of an explanation.
@@ -31,7 +32,7 @@ macro_rules! tr {
 }
 
 /// Words of the program with their Chinese; others, such as the colors of a pack of one's own, stay as they are.
-const ZH: [(&str, &str); 60] = [
+const ZH: [(&str, &str); 69] = [
     ("purple", "紫码"),
     ("red", "红码"),
     ("orange", "橙码"),
@@ -92,6 +93,15 @@ const ZH: [(&str, &str); 60] = [
     ("until", "结束"),
     ("pushed_at", "推送"),
     ("issued_at", "签发"),
+    ("checked_in_at", "打卡"),
+    ("confirmed_at", "确认"),
+    ("decided_at", "决定"),
+    ("happened_at", "发生"),
+    ("correction", "更正"),
+    ("upheld", "维持"),
+    ("rejected", "驳回"),
+    ("overturned", "撤销"),
+    ("unknown", "未知"),
 ];
 
 impl Language {
@@ -161,7 +171,7 @@ impl Explanation {
         let recent = self.told.iter().filter(|told| {
             let until = told.until.unwrap_or(told.at);
             told.kind == FactKind::Trip
-                && until - told.at > TRIP_S
+                && until.saturating_sub(told.at) > TRIP_S
                 && day(told.at) <= before(1)
                 && before(TRIP_DAYS) <= day(until)
         });
@@ -341,7 +351,9 @@ impl Writer<'_> {
             line("lifted by", "可由谁解除", register[by].clone())?;
         }
         line("next due", "下一期限", or("next_due", tr!(language, "nothing dated", "无")))?;
-        line("region", "辖区", super::printable(&register["region_id"]))?;
+        let region = super::printable(&register["region_id"]);
+        let region = if region == NO_REGION { language.word(&region) } else { region };
+        line("region", "辖区", region)?;
         let without = match language {
             Language::En => register["color_without"].clone(),
             Language::Zh => language.word(&register["color_without"]),
@@ -717,6 +729,16 @@ impl Writer<'_> {
                 language,
                 "Checked: the facts of the run give the same color again; so does the visit store for the exposures of\neveryone on the way: {persons}.",
                 "已核对：由本次运行的事实重新推出同样的颜色；路径上 {persons} 人的暴露与到访库一致。"
+            ),
+            Against::NoConfig => tr!(
+                language,
+                "Checked: the facts of the run give the same color again. Not checked against the visit store: there is no\nringtrace.toml beside the folder of runs; give --config.",
+                "已核对：由本次运行的事实重新推出同样的颜色。未与到访库核对：运行目录旁没有 ringtrace.toml，请用 --config 指定。"
+            ),
+            Against::OtherConfig => tr!(
+                language,
+                "Checked: the facts of the run give the same color again. Not checked against the visit store: the configuration\nhas changed since that night.",
+                "已核对：由本次运行的事实重新推出同样的颜色。未与到访库核对：配置在该日之后已改动。"
             ),
             Against::NoStore(why) => tr!(
                 language,
