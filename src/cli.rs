@@ -92,8 +92,11 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
         /// The night
+        #[arg(long, value_name = "YYYY-MM-DD", required_unless_present = "as_of", conflicts_with = "as_of")]
+        date: Option<String>,
+        /// A past night again, from what was known then: written to the folder as-of below the runs, published nights stay
         #[arg(long, value_name = "YYYY-MM-DD")]
-        date: String,
+        as_of: Option<String>,
     },
     /// Why a person has the color they have
     Explain {

@@ -59,12 +59,28 @@ pub struct Night {
     pub read: Balance,
 }
 
+/// What a night is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be published, once.
+    Publish,
+    /// To look at a past night again: as it follows from the inputs of today, of which it knows what was known then. Not
+    /// published, never held, and written anew each time.
+    LookBack,
+}
+
 /// One whole night: scans in, contacts of cases, colors with reasons, published.
 ///
 /// # Errors
 /// `usage` and `input` for what was asked or delivered; `conflict` if the date has been published from other inputs,
 /// or another run is going on; `integrity` if publishing would break a promise; `storage`.
-pub fn night(config: &Config, base: &Path, date: Date, progress: &dyn Progress) -> Result<Night> {
+pub fn night(
+    config: &Config,
+    base: &Path,
+    date: Date,
+    purpose: Purpose,
+    progress: &dyn Progress,
+) -> Result<Night> {
     let mut scheme = Scheme::load(&config.scheme, base)?;
     colors::vectors::check(&scheme)?;
     if let Some(zone) = &config.time_zone {
@@ -75,7 +91,9 @@ pub fn night(config: &Config, base: &Path, date: Date, progress: &dyn Progress) 
     progress.expect(6);
     progress.begin("look for what is new");
     let identity = identify(config, &scheme, before.as_ref())?;
-    if let Some(published) = runs.published(date)? {
+    if purpose == Purpose::Publish
+        && let Some(published) = runs.published(date)?
+    {
         progress.end("this night has been published");
         return known(published, identity, runs.place(date), scheme);
     }
@@ -156,8 +174,13 @@ pub fn night(config: &Config, base: &Path, date: Date, progress: &dyn Progress) 
         notes: notes(store, &visits, &facts),
         outputs: Vec::new(),
     };
-    let folder = runs.place(date);
-    hold_or_approve(config, &runs, date, &facts, &scheme, &tables, &mut record)?;
+    let folder = match purpose {
+        Purpose::Publish => {
+            hold_or_approve(config, &runs, date, &facts, &scheme, &tables, &mut record)?;
+            runs.place(date)
+        }
+        Purpose::LookBack => runs.look_back(date)?,
+    };
     publish(&runs, &folder, &tables, record)?;
     progress.end("published");
     let read: Vec<FileBalance> = ingested.files.iter().chain(&facts.files).cloned().collect();

@@ -57,8 +57,9 @@ pub fn run(size: Size) {
     assert_eq!(first.0[..], from_store.0[..1], "one ring is the first of two");
 
     let date = parse_date(&utc_day_name(spec.first_day + spec.days - 1)).expect("a date");
-    let (took, night) =
-        best_of(1, || pipeline::night(&config, Path::new(&base), date, &Silent).expect("a night"));
+    let (took, night) = best_of(1, || {
+        pipeline::night(&config, Path::new(&base), date, Purpose::Publish, &Silent).expect("a night")
+    });
     report("  night, scans to published colors", took, world.scans, "scans");
     assert_eq!(night.record.counts.rings, from_store.0, "a night traces as a trace does");
 }

@@ -18,7 +18,7 @@ use crate::outputs::query::{self, Answer, Named};
 use crate::outputs::read::{Run, id_at};
 use crate::outputs::record::Balance;
 use crate::outputs::summary::{self, many, n};
-use crate::pipeline::{self, From, Night, Selection};
+use crate::pipeline::{self, From, Night, Purpose, Selection};
 use crate::progress::Screen;
 use crate::store::ingest;
 use crate::store::publish;
@@ -97,9 +97,11 @@ pub fn execute(cli: Cli) -> Result<Outcome> {
         }
         Command::Trace(args) => trace(&args, &common, &screen),
         Command::Contacts(args) => contacts(&args, &common, &screen),
-        Command::Run { config: path, date } => {
+        Command::Run { config: path, date, as_of } => {
             let config = within(&common, Config::read(&path)?);
-            let night = pipeline::night(&config, base_of(&path), time::parse_date(&date)?, &screen)?;
+            let purpose = if as_of.is_some() { Purpose::LookBack } else { Purpose::Publish };
+            let date = time::parse_date(&date.or(as_of).expect("clap asks for one"))?;
+            let night = pipeline::night(&config, base_of(&path), date, purpose, &screen)?;
             print_night(&night, &common)?;
             Ok(outcome(&night.read, &config))
         }
@@ -201,10 +203,9 @@ fn write_new(path: &Path, option: &str, text: &str) -> Result<()> {
 /// The configuration that lies beside the folder of runs, as `init`, `generate` and `demo` put it; else why there is none.
 fn config_beside(run: &Path) -> std::result::Result<Config, Option<String>> {
     let folder = std::path::absolute(run).map_err(|_| None)?;
-    let path = folder.ancestors().nth(2).ok_or(None)?.join("ringtrace.toml");
-    if !path.exists() {
-        return Err(None);
-    }
+    // A held night and a look back lie one folder deeper.
+    let beside = folder.ancestors().skip(2).take(2).map(|folder| folder.join("ringtrace.toml"));
+    let path = beside.into_iter().find(|path| path.exists()).ok_or(None)?;
     Config::read(&path).map_err(|error| Some(error.to_string()))
 }
 
@@ -334,7 +335,7 @@ fn demo(out: &Path, common: &Common, screen: &Screen) -> Result<Outcome> {
     }
     let config = within(common, Config::read(&config_path)?);
     let date = time::parse_date(&time::utc_day_name(DEMO.first_day + DEMO.days - 1))?;
-    let night = pipeline::night(&config, out, date, screen)?;
+    let night = pipeline::night(&config, out, date, Purpose::Publish, screen)?;
     print_night(&night, common)?;
     if !common.json {
         let side_by_side = pipeline::side_by_side(&config, date)?;

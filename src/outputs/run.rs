@@ -72,6 +72,19 @@ impl Runs {
         Ok(nights)
     }
 
+    /// The folder for looking at a past night again, with nothing in its place.
+    ///
+    /// # Errors
+    /// `storage`.
+    pub fn look_back(&self, date: Date) -> Result<PathBuf> {
+        let place = self.folder.join("as-of").join(date.to_string());
+        publish::create_folder(place.parent().expect("below the runs folder"))?;
+        if place.exists() {
+            std::fs::remove_dir_all(&place).map_err(Error::storage(&place, "removing what was there"))?;
+        }
+        Ok(place)
+    }
+
     /// The folder where a night is kept while it is held.
     pub fn held(&self, date: Date) -> PathBuf {
         self.folder.join("held").join(date.to_string())

@@ -530,7 +530,7 @@ fn oracle_colors_are_those_of_a_walk_day_by_day() {
     }
     let packs: Vec<(Scheme, Reference)> =
         packs.iter().map(|text| (Scheme::from_text(text, "a pack").unwrap(), Reference::new(text))).collect();
-    for_seeds("oracle_colors_are_those_of_a_walk_day_by_day", 1_500, |_, random| {
+    for_seeds("oracle_colors_are_those_of_a_walk_day_by_day", 6_000, |_, random| {
         let (scheme, reference) = &packs[random.below(packs.len() as u32) as usize];
         // Around a leap day, and around the days when clocks change in Berlin.
         let date = reference.day(random.pick(&[1_709_600_000, 1_711_900_000, 1_730_300_000]));

@@ -872,3 +872,26 @@ fn an_order_stands_whatever_happens_after_it() {
     let reasons = table(&folder, "2022-03-08", "colors", &["person_id", "reasons"]);
     assert_eq!(reasons, ["t1 RC-2a; RC-4", "v1 RC-2a; RC-4"]);
 }
+
+#[test]
+fn a_past_night_again_knows_what_was_known_then() {
+    let temperatures = "person_id,measured_at,celsius,known_at\nw1,2022-03-03 10:00,38.5,2022-03-03 11:00\n";
+    let folder = world("national", &[("temperatures", temperatures)]);
+    night(&folder, "2022-03-03").done();
+    let published = folder.tree();
+    let late = "w2,2022-03-03 10:00,38.5,2022-03-03 12:00\nw3,2022-03-03 10:00,38.5,2022-03-05 12:00\n";
+    folder.write("temperatures.csv", format!("{temperatures}{late}"));
+    let refused = "run --config ringtrace.toml --date 2022-03-03";
+    folder.refuses(refused, 4, "conflict", &["published from other inputs"]);
+    folder.run("run --config ringtrace.toml --as-of 2022-03-03 --quiet").done();
+    let again = rows(&folder.join("runs/as-of/2022-03-03/colors.parquet"), &["person_id"]).concat();
+    assert_eq!(again, ["w1", "w2"], "a row that came later counts as of when it became known");
+    folder.run("run --config ringtrace.toml --as-of 2022-03-03 --quiet").done();
+    let kept = folder.tree().into_iter().filter(|(name, _)| name.starts_with("runs/2022")).count();
+    assert_eq!(kept, published.keys().filter(|name| name.starts_with("runs/2022")).count());
+    folder.run("verify --run runs/as-of/2022-03-03").done();
+    let words = folder.run("explain --run runs/as-of/2022-03-03 w2").done().stdout;
+    assert!(words.contains("YELLOW") && words.contains("so does the visit store"), "{words}");
+    night(&folder, "2022-03-04").done();
+    assert_eq!(colors(&folder, "2022-03-04"), ["w1 yellow NP-Y1 2022-03-05", "w2 yellow NP-Y1 2022-03-05"]);
+}
