@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ringtrace::config::Config;
 use ringtrace::generate::{WorldSpec, write};
-use ringtrace::pipeline::{self, From, Progress};
+use ringtrace::pipeline::{self, From, Progress, Purpose};
 use ringtrace::store::ingest::ingest;
 use ringtrace::time::{parse_date, utc_day_name};
 
