@@ -5,7 +5,6 @@ use crate::records::columns::{Column, Kind, NO_TIME, NO_WORD};
 use crate::records::rejects::Reason;
 use crate::records::table::{Batch, ColumnSpec, Schema};
 use crate::time::{FOREVER, Second};
-use crate::visits::NOT_MEASURED;
 
 /// Number of the person ids' table in a file's rows.
 pub const PERSONS: usize = 0;
@@ -24,6 +23,9 @@ pub enum Direction {
 
 /// A scan's `left_at` where the record has none.
 pub const NOT_LEFT: Second = FOREVER;
+
+/// A scan's temperature where none was measured.
+pub const NOT_MEASURED: u16 = 0;
 
 /// Accepted scans, a column each.
 #[derive(Default)]

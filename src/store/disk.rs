@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::ids::IdColumn;
+use crate::records::scans::NOT_MEASURED;
 use crate::store::column::{Column, Pool};
 use crate::store::format::{self, Order, RejectRow, order_key};
 use crate::store::manifest::{DataFile, Manifest};
@@ -17,7 +18,7 @@ use crate::store::persons::Persons;
 use crate::store::publish::read_content;
 use crate::store::{DayExtent, Keys, Measured, Stay, Times, Venues, VisitSource};
 use crate::time::{Second, utc_day};
-use crate::visits::{NOT_MEASURED, Scan, Scans, Visits};
+use crate::visits::{Scan, Scans, Visits};
 
 /// One published version of a store. Later versions do not disturb it: they keep its files once.
 pub struct DiskStore {

@@ -19,11 +19,11 @@ use parquet::schema::types::ColumnPath;
 use crate::error::{Error, Result};
 use crate::ids::{Id, IdColumn, IdTable, IdType, NO_KEY};
 use crate::records::rejects::FileBalance;
-use crate::records::scans::{Direction, NOT_LEFT};
+use crate::records::scans::{Direction, NOT_LEFT, NOT_MEASURED};
 use crate::records::venues::{FactsByVenue, VenueFacts};
 use crate::store::Venues;
 use crate::time::Second;
-use crate::visits::{EndSource, NOT_MEASURED, Scan, Scans, Visit, Visits};
+use crate::visits::{EndSource, Scan, Scans, Visit, Visits};
 
 /// How rows are put into pages and row groups.
 #[derive(Clone, Copy, Debug)]

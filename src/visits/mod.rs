@@ -23,12 +23,9 @@ pub struct Scans {
     pub direction: Vec<Direction>,
     /// When the record says the person left, or `NOT_LEFT`.
     pub left: Vec<Second>,
-    /// Temperature measured with it, hundredths of a degree Celsius, or [`NOT_MEASURED`].
+    /// Temperature measured with it, hundredths of a degree Celsius, or `NOT_MEASURED`.
     pub celsius: Vec<u16>,
 }
-
-/// A scan's temperature where none was measured.
-pub const NOT_MEASURED: u16 = 0;
 
 /// One scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,7 +40,7 @@ pub struct Scan {
     pub venue: u32,
     /// When the record says the person left, or `NOT_LEFT`.
     pub left: Second,
-    /// Temperature measured with it, hundredths of a degree Celsius, or [`NOT_MEASURED`].
+    /// Temperature measured with it, hundredths of a degree Celsius, or `NOT_MEASURED`.
     pub celsius: u16,
 }
 

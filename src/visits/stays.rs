@@ -124,7 +124,7 @@ mod tests {
     use super::*;
     use crate::config::StayRule;
     use crate::ids::NO_KEY;
-    use crate::visits::NOT_MEASURED;
+    use crate::records::scans::NOT_MEASURED;
 
     const H: u32 = 3_600;
     const M: u32 = 60;
