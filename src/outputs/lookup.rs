@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::outputs::read::{Among, Table};
 
 /// Rows that are decoded at once.
-const BATCH_ROWS: usize = 1 << 16;
+const BATCH_ROWS: usize = 1 << 13;
 
 /// Which part of a table to look in.
 #[derive(Clone, Copy)]

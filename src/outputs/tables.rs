@@ -327,13 +327,20 @@ pub fn pairs(pairs: &[Pair], persons: &Persons) -> Result<RecordBatch> {
     ]))
 }
 
+/// Bytes of the dictionary of a column, beyond which its values are written as they are.
+const DICTIONARY_BYTES: usize = 64 << 10;
+
 /// Writes a table as Parquet so that the file is there whole or not at all.
 ///
 /// # Errors
 /// `storage`.
 pub fn write_parquet(path: &Path, batch: &RecordBatch) -> Result<()> {
     let level = ZstdLevel::try_new(1).expect("zstd has level 1");
-    let settings = properties(Layout::WHOLE).set_compression(Compression::ZSTD(level)).build();
+    // Whoever looks a person up reads the dictionary of every column: words fit a small one, ids need none.
+    let settings = properties(Layout::WHOLE)
+        .set_compression(Compression::ZSTD(level))
+        .set_dictionary_page_size_limit(DICTIONARY_BYTES)
+        .build();
     publish::write_file(path, &to_bytes(batch, settings)?)
 }
 
