@@ -125,20 +125,47 @@ pub enum Command {
     /// Ask a run's tables in SQL
     Query {
         /// Folder of the night
-        #[arg(long, value_name = "DIR", required_unless_present = "list")]
+        #[arg(long, value_name = "DIR", required_unless_present_any = ["list", "tables"])]
         run: Option<PathBuf>,
         /// A query that comes with ringtrace
-        #[arg(required_unless_present_any = ["sql", "list"], conflicts_with = "sql")]
+        #[arg(required_unless_present_any = ["sql", "list", "tables"], conflicts_with = "sql")]
         name: Option<String>,
         /// A query of your own
         #[arg(long)]
         sql: Option<String>,
-        /// List the queries that come with ringtrace
+        /// A parameter of the query, as days=7; repeatable
+        #[arg(long, value_name = "NAME=VALUE", requires = "name")]
+        param: Vec<String>,
+        /// List the queries that come with ringtrace, with their parameters
         #[arg(long)]
         list: bool,
-        /// The answer as CSV
+        /// What the tables hold, column by column
+        #[arg(long, conflicts_with_all = ["list", "run", "name", "sql"])]
+        tables: bool,
+        /// How the answer is written; --json is the same as --format json
+        #[arg(long, value_name = "FORMAT", default_value = "table", conflicts_with_all = ["json", "csv"])]
+        format: AnswerFormat,
+        /// The answer as CSV: the same as --format csv
         #[arg(long, conflicts_with = "json")]
         csv: bool,
+    },
+    /// Write the report of a night anew, such as for the public
+    Report {
+        /// Folder of the night
+        #[arg(long, value_name = "DIR")]
+        run: PathBuf,
+        /// Folder to write report.html, report.json and report/TABLE.csv to; must hold none
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// Without ids of persons or venues, every small count suppressed
+        #[arg(long)]
+        public: bool,
+        /// Suppress counts of fewer people than this; 0 shows all
+        #[arg(long, value_name = "N", default_value_t = crate::outputs::report::SUPPRESS_BELOW)]
+        suppress_below: u64,
+        /// Open it in the browser
+        #[arg(long)]
+        open: bool,
     },
     /// Check a scheme pack against its own vectors, or a published night against its hashes
     #[command(group = clap::ArgGroup::new("what").required(true).multiple(true))]
@@ -173,6 +200,19 @@ pub enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+/// How the answer of a query is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum AnswerFormat {
+    /// Columns for the eye
+    Table,
+    /// CSV that no spreadsheet takes for formulas
+    Csv,
+    /// Parquet, with types
+    Parquet,
+    /// JSON: an array of objects
+    Json,
 }
 
 /// What a JSON Schema is of.

@@ -48,6 +48,7 @@ pub mod facts;
 pub mod colors;
 pub mod outputs;
 
+pub mod backward;
 pub mod generate;
 pub mod pipeline;
 

@@ -21,6 +21,7 @@ use crate::outputs::register::{self, Published, Register};
 use crate::outputs::run::{NightTables, Runs, publish, register_of};
 use crate::outputs::stream::TraceFiles;
 use crate::outputs::summary::Outlook;
+use crate::outputs::survey::{self, Survey};
 use crate::outputs::tables::{self, ContactColumns, Names, RowIds};
 use crate::outputs::{self, calendar, hold};
 use crate::records;
@@ -137,7 +138,15 @@ pub fn night(
     let exposed: Vec<u32> = traced.edges.iter().map(|e| e.exposure.contact).collect();
     let (ids, sources) = (names.persons.ids(&exposed)?, names.by_row(traced.edges.iter().map(|e| e.source))?);
     let of_edges = RowIds { persons: &ids, sources: &sources };
+    let survey = Survey::new(&visits, &facts, &config.contacts, &scheme, date)?;
+    let inputs = all_files(store, ingested, &facts);
+    let rules = register.rules(&scheme);
     let tables = NightTables {
+        links: survey::links(&survey.links, &survey::case_ids(&survey.cases, names)?, visits.venues()),
+        districts: survey::districts(&facts, &survey.places),
+        traffic: survey::traffic(&survey.places),
+        inputs: survey::inputs(&inputs),
+        rules: survey::rules(&scheme, &rules),
         contacts: tables::contacts(
             &traced.contacts,
             names,
@@ -152,17 +161,16 @@ pub fn night(
         overdue: calendar::overdue(&register, &scheme),
         pushes: outputs::pushes::out(&register, &published, &scheme, &config.origin, date),
         facts: outputs::facts::table_of(&facts, names)?,
-        venues: tables::venues(&traced, &facts, visits.venues()),
+        venues: survey::venues(&traced, &facts, &survey.places, visits.venues()),
         sources: tables::sources(&facts, &config.contacts, names)?,
         changes: register::changes(&register, &published, &scheme),
         rejects: rejects_table(&all_rejects(store.rejects()?, &facts)),
         scheme: scheme.text.clone(),
     };
-    let inputs = all_files(store, ingested, &facts);
     let counts = Counts {
         colors: count(&tables.colors, |row| row("color")),
         changes: count(&tables.changes, |row| format!("{} -> {}", row("color_before"), row("color_after"))),
-        rules: register.rules(&scheme),
+        rules,
         ..Counts::new(&visits, &facts, &traced)
     };
     let mut record = RunRecord {
@@ -181,7 +189,7 @@ pub fn night(
         }
         Purpose::LookBack => runs.look_back(date)?,
     };
-    publish(&runs, &folder, &tables, record)?;
+    publish(&runs, &folder, &tables, record, (&scheme, None))?;
     progress.end("published");
     let read: Vec<FileBalance> = ingested.files.iter().chain(&facts.files).cloned().collect();
     Ok(Night { record: Run::open(&folder)?.record, folder, scheme, known: false, read: Balance::of(&read)? })
@@ -259,7 +267,7 @@ fn hold_or_approve(
         }
         Err(refused) => {
             create_folder(held.parent().expect("below the runs folder"))?;
-            publish(runs, &held, tables, record.clone())?;
+            publish(runs, &held, tables, record.clone(), (scheme, Some(&why)))?;
             Err(refused)
         }
     }

@@ -68,6 +68,11 @@ pub fn format_utc(at: Second) -> String {
     timestamp(at).to_string()
 }
 
+/// The hour of the local day, 0 to 23.
+pub fn local_hour(at: Second, zone: &TimeZone) -> i8 {
+    zone.to_datetime(timestamp(at)).hour()
+}
+
 /// `at` as `YYYY-MM-DD HH:MM` in `zone`, for people to read.
 pub fn format_local(at: Second, zone: &TimeZone) -> String {
     zone.to_datetime(timestamp(at)).strftime("%Y-%m-%d %H:%M").to_string()

@@ -1,22 +1,23 @@
 //! What each command does, in terms of the stages; and what it prints.
 
 mod doctor;
+mod questions;
 
 use std::path::Path;
 
 use clap::CommandFactory;
 use serde_json::json;
 
-use crate::cli::{Cli, Command, Common, ContactsArgs, SchemaOf, TraceArgs};
+use crate::cli::{AnswerFormat, Cli, Command, Common, ContactsArgs, SchemaOf, TraceArgs};
 use crate::colors::{Scheme, vectors};
 use crate::config::{Config, base_of};
 use crate::error::{Error, Result};
 use crate::generate::{self, WorldSpec};
-use crate::outputs::csv;
 use crate::outputs::explain::{self, Identify};
-use crate::outputs::query::{self, Answer, Named};
+use crate::outputs::query;
 use crate::outputs::read::{Run, id_at};
 use crate::outputs::record::Balance;
+use crate::outputs::report::{Audience, Report};
 use crate::outputs::summary::{self, many, n};
 use crate::pipeline::{self, From, Night, Purpose, Selection};
 use crate::progress::Screen;
@@ -131,24 +132,54 @@ pub fn execute(cli: Cli) -> Result<Outcome> {
             say(&common, words, || explanation.json(&scheme, identify))?;
             Ok(Outcome::Done)
         }
-        Command::Query { run, name, sql, list, csv } => {
-            if list {
-                let lines: Vec<String> =
-                    query::NAMED.iter().map(|q| format!("{:<18}{}", q.name, q.about())).collect();
-                let named: Vec<_> = query::NAMED
-                    .iter()
-                    .map(|q| json!({"name": q.name, "about": q.about(), "sql": q.sql}))
-                    .collect();
-                say(&common, || lines.join("\n"), || json!(named))?;
-                return Ok(Outcome::Done);
-            }
+        Command::Query { list: true, .. } => questions::list(&common),
+        Command::Query { tables: true, .. } => {
+            print(query::TABLES.as_bytes())?;
+            Ok(Outcome::Done)
+        }
+        Command::Query { run, name, sql, param, format, csv, .. } => {
+            let format = match (csv, common.json) {
+                (true, _) => AnswerFormat::Csv,
+                (_, true) => AnswerFormat::Json,
+                _ => format,
+            };
             let run = Run::open(&run.expect("clap asks for it"))?;
-            let sql = match (&sql, &name) {
-                (Some(sql), _) => sql.as_str(),
-                (None, Some(name)) => Named::find(name)?.sql,
+            let answer = match (&sql, &name) {
+                (Some(sql), _) => query::run(&run, sql)?,
+                (None, Some(name)) => questions::ask(&run, name, &param)?,
                 (None, None) => unreachable!("clap asks for one"),
             };
-            print_answer(&query::run(&run, sql)?, csv, &common)
+            questions::print_answer(&answer, format)
+        }
+        Command::Report { run, out, public, suppress_below, open } => {
+            let run = Run::open(&run)?;
+            let audience = Audience { public, suppress_below };
+            let report = Report::new(&run, &run.record, &run.scheme()?, None, audience)?;
+            let page = out.join("report.html");
+            if page.exists() || out.join("report.json").exists() || out.join("report").exists() {
+                return Err(Error::Conflict {
+                    what: format!("{}: holds a report already", out.display()),
+                    help: "choose another folder with --out".into(),
+                });
+            }
+            publish::create_folder(&out)?;
+            let out = std::path::absolute(&out).map_err(Error::storage(&out, "finding"))?;
+            let files = report.write(&out, "report")?;
+            say(
+                &common,
+                || {
+                    format!(
+                        "{} written, with {} beside it",
+                        page.display(),
+                        many(files.len() as u64 - 1, "file")
+                    )
+                },
+                || json!({"report": page, "files": files}),
+            )?;
+            if open {
+                open_page(&page)?;
+            }
+            Ok(Outcome::Done)
         }
         Command::Verify { scheme, run } => verify(scheme.as_deref(), run.as_deref(), &common),
         Command::Init { json_schema: Some(of), .. } => {
@@ -283,6 +314,11 @@ fn within(common: &Common, config: Config) -> Config {
 
 fn outcome(balance: &Balance, config: &Config) -> Outcome {
     if balance.rejects_exceed(config.rejects_max_percent) { Outcome::ManyRejects } else { Outcome::Done }
+}
+
+/// Opens a page in the browser.
+fn open_page(page: &Path) -> Result<()> {
+    open::that_detached(page).map_err(Error::storage(page, "opening in a browser"))
 }
 
 fn balance_words(b: &Balance) -> String {
@@ -424,34 +460,4 @@ fn contacts(args: &ContactsArgs, common: &Common, screen: &Screen) -> Result<Out
         || json!({"out": args.out, "pairs": pairs.len(), "exposures": exposures, "overlap_s": seconds, "balance": balance}),
     )?;
     Ok(outcome(&balance, &config))
-}
-
-fn print_answer(answer: &Answer, as_csv: bool, common: &Common) -> Result<Outcome> {
-    if as_csv {
-        let mut writer = ::csv::Writer::from_writer(Vec::new());
-        let cell = |cell: &Option<String>| cell.as_deref().map(csv::safe_unless_number).unwrap_or_default();
-        let failed = |e: ::csv::Error| Error::storage(Path::new("standard output"), "writing")(e.into());
-        writer.write_record(&answer.columns).map_err(failed)?;
-        for row in &answer.rows {
-            writer.write_record(row.iter().map(cell)).map_err(failed)?;
-        }
-        print(&writer.into_inner().unwrap_or_default())?;
-        return Ok(Outcome::Done);
-    }
-    let words = || {
-        let mut table = comfy_table::Table::new();
-        table.load_style(comfy_table::presets::NOTHING).set_header(&answer.columns);
-        for row in &answer.rows {
-            table.add_row(row.iter().map(|c| c.as_deref().unwrap_or("")));
-        }
-        format!("{table}\n({} rows)", answer.rows.len())
-    };
-    let json = || {
-        let object = |row: &Vec<Option<String>>| -> serde_json::Map<String, serde_json::Value> {
-            answer.columns.iter().cloned().zip(row.iter().map(|c| json!(c))).collect()
-        };
-        json!(answer.rows.iter().map(object).collect::<Vec<_>>())
-    };
-    say(common, words, json)?;
-    Ok(Outcome::Done)
 }

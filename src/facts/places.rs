@@ -12,7 +12,7 @@ use super::{Fact, Facts, merge, reject};
 use crate::colors::Scheme;
 use crate::config::Config;
 use crate::error::Result;
-use crate::ids::{IdTable, NO_KEY};
+use crate::ids::{IdTable, IdType, NO_KEY};
 use crate::records::rejects::Reason;
 use crate::records::told::{self, ORDER_DAYS, PlaceRow, StayRow};
 use crate::records::{self, FileRows, InputRow, venues};
@@ -33,6 +33,8 @@ pub struct Residences {
     names: Vec<String>,
     /// Number of the region by person key, as far as any is known.
     of: Vec<u32>,
+    /// By region, how many live there of whom nothing else is known, so that they have no key.
+    strangers: Vec<u64>,
 }
 
 impl Residences {
@@ -42,11 +44,21 @@ impl Residences {
         self.names.get(region as usize).map(String::as_str)
     }
 
-    /// How many live in each region.
+    /// How many live in each region, also of whom nothing else is known.
     pub fn counts(&self) -> BTreeMap<String, u64> {
-        let mut counts = vec![0; self.names.len()];
+        let mut counts = self.strangers.clone();
         self.of.iter().filter(|region| **region != NO_KEY).for_each(|region| counts[*region as usize] += 1);
         self.names.iter().cloned().zip(counts).filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// How many of the persons for whom `counts` holds live in each region.
+    pub fn counts_of(&self, counts: impl Fn(u32) -> bool) -> BTreeMap<&str, u64> {
+        let mut found = BTreeMap::new();
+        let known = (0..).zip(&self.of).filter(|(_, region)| **region != NO_KEY);
+        for (_, region) in known.filter(|(person, _)| counts(*person)) {
+            *found.entry(self.names[*region as usize].as_str()).or_default() += 1;
+        }
+        found
     }
 }
 
@@ -57,6 +69,45 @@ struct Home {
     community: Option<u32>,
     file: u32,
     row: u64,
+}
+
+/// By key in their file the smallest region of each resident who has no key of ours, else `NO_KEY`.
+fn strangers_of(rows: &[venues::ResidenceRow], keys: &[Option<u32>], regions: &[u32]) -> Vec<u32> {
+    let mut region_of = vec![NO_KEY; keys.len()];
+    for row in rows.iter().filter(|row| keys[row.person as usize].is_none()) {
+        let region = &mut region_of[row.person as usize];
+        *region = regions[row.region as usize].min(*region);
+    }
+    region_of
+}
+
+/// Residents without a key, by file: their ids with the smallest of their regions.
+#[derive(Default)]
+struct Strangers(Vec<(IdTable, Vec<u32>)>);
+
+impl Strangers {
+    /// How many there are by region; whoever is in several files counts once, in the smallest region.
+    fn counts(self, regions: usize, kind: IdType) -> Vec<u64> {
+        let region_of = match <[_; 1]>::try_from(self.0) {
+            Ok([(_, region_of)]) => region_of,
+            Err(files) => {
+                let mut region_of = Vec::new();
+                let keys = IdTable::new(kind).absorb(&files.iter().map(|(ids, _)| ids).collect::<Vec<_>>());
+                for (keys, (_, regions)) in keys.iter().zip(&files) {
+                    for (key, region) in
+                        keys.iter().zip(regions).filter_map(|(key, region)| Some(((*key)?, region)))
+                    {
+                        region_of.resize(region_of.len().max(key as usize + 1), NO_KEY);
+                        region_of[key as usize] = region_of[key as usize].min(*region);
+                    }
+                }
+                region_of
+            }
+        };
+        let mut counts = vec![0; regions];
+        region_of.iter().filter(|region| **region != NO_KEY).for_each(|region| counts[*region as usize] += 1);
+        counts
+    }
 }
 
 impl Facts {
@@ -97,6 +148,7 @@ impl Facts {
         names.sort_unstable();
         names.dedup();
         let mut homes: Vec<Home> = Vec::new();
+        let mut strangers = Strangers::default();
         for (number, file) in (0..).zip(&mut files) {
             let keys = self.persons.keys(file.ids[0].ids())?;
             let ranks = |table: usize| -> Vec<u32> {
@@ -104,13 +156,14 @@ impl Facts {
                 places(file, table).iter().map(rank).collect()
             };
             let (regions, communities) = (ranks(1), ranks(2));
+            let strangers_of_file = strangers_of(&file.rows, &keys, &regions);
             homes.extend(file.rows.iter().filter_map(|row| {
                 let community = communities.get(row.community as usize).copied();
                 let (person, region) = (keys[row.person as usize]?, regions[row.region as usize]);
                 Some(Home { person, region, community, file: number, row: row.row })
             }));
             file.rows = Vec::new();
-            file.ids = Vec::new();
+            strangers.0.push((std::mem::take(&mut file.ids).swap_remove(0), strangers_of_file));
         }
         // Of contradicting rows the smallest region stands, whatever order they come in.
         homes
@@ -153,7 +206,8 @@ impl Facts {
                 self.told.push((home.person, told));
             }
         }
-        self.residences = Residences { names, of };
+        let strangers = strangers.counts(names.len(), self.persons.kind());
+        self.residences = Residences { names, of, strangers };
         self.close(files);
         Ok(())
     }

@@ -1,58 +1,196 @@
 //! SQL on the tables of a run, by polars.
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{
-    DataType, Date32Type, Int64Type, TimestampMicrosecondType, UInt8Type, UInt32Type, UInt64Type,
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
 };
+use arrow::datatypes::{
+    DataType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType, UInt8Type, UInt32Type, UInt64Type,
+};
+use include_dir::{Dir, include_dir};
 use polars::prelude as pl;
 use polars::prelude::{IntoLazy, NamedFrom};
 
 use crate::error::{Error, Result};
+use crate::outputs::csv::plain;
 use crate::outputs::read::Run;
+use crate::outputs::tables::table;
 use crate::schema::did_you_mean;
 
-/// A query that comes with the program.
+/// The files of `queries/`.
+static FILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/queries");
+
+/// What the tables of a run hold, column by column: docs/tables.md.
+pub const TABLES: &str = include_str!("../../docs/tables.md");
+
+/// A query that comes with the program: a file of `queries/`, which says in its first lines what it answers.
+///
+/// ```text
+/// -- The question, in a line
+/// -- tables: those it reads
+/// -- param days = 14: what the parameter means; its default, a whole number or 'text', decides its type
+/// -- column persons: what a column of the answer holds
+/// ```
+#[derive(Clone, Debug)]
 pub struct Named {
-    /// Its name.
+    /// Its name: that of the file without number and ending.
     pub name: &'static str,
-    /// Its text; the first line is a comment that says what it answers.
+    /// Its number.
+    pub number: u32,
+    /// Its text.
     pub sql: &'static str,
+    /// What it answers.
+    pub about: &'static str,
+    /// The tables it reads.
+    pub tables: Vec<&'static str>,
+    /// Its parameters.
+    pub params: Vec<Param>,
+    /// Columns of its answer, and what each holds.
+    pub columns: Vec<(&'static str, &'static str)>,
 }
 
-/// The queries that come with the program: the files of `queries/`.
-pub const NAMED: [Named; 3] = [
-    Named { name: "venue-hotspots", sql: include_str!("../../queries/venue-hotspots.sql") },
-    Named { name: "ring-sizes", sql: include_str!("../../queries/ring-sizes.sql") },
-    Named { name: "due-this-week", sql: include_str!("../../queries/due-this-week.sql") },
-];
+/// A parameter of a query.
+#[derive(Clone, Debug)]
+pub struct Param {
+    /// Its name; `$name` in the text.
+    pub name: &'static str,
+    /// Its value unless another is given, as SQL.
+    pub default: &'static str,
+    /// What it means.
+    pub about: &'static str,
+}
+
+/// The queries that come with the program, in the order of their numbers.
+pub fn named() -> Vec<Named> {
+    let sql = FILES.files().filter(|file| file.path().extension().is_some_and(|ending| ending == "sql"));
+    let mut all: Vec<Named> = sql
+        .map(|file| {
+            let name = file.path().file_stem().and_then(|name| name.to_str()).expect("a name in ASCII");
+            let (number, name) = name.split_once('-').expect("a number, a name");
+            let sql = file.contents_utf8().expect("a query is text");
+            Named::parse(number.parse().expect("a number"), name, sql)
+        })
+        .collect();
+    all.sort_by_key(|query| query.number);
+    all
+}
 
 impl Named {
-    /// What it answers.
-    pub fn about(&self) -> &'static str {
-        self.sql.lines().next().unwrap_or_default().trim_start_matches("--").trim()
+    fn parse(number: u32, name: &'static str, sql: &'static str) -> Named {
+        let mut query = Named {
+            name,
+            number,
+            sql,
+            about: "",
+            tables: Vec::new(),
+            params: Vec::new(),
+            columns: Vec::new(),
+        };
+        let lines = sql.lines().map_while(|line| line.strip_prefix("--").map(str::trim));
+        for (at, line) in lines.enumerate() {
+            if at == 0 {
+                query.about = line;
+            } else if let Some(tables) = line.strip_prefix("tables:") {
+                query.tables = tables.split(',').map(str::trim).collect();
+            } else if let Some((name, rest)) =
+                line.strip_prefix("param ").and_then(|rest| rest.split_once('='))
+            {
+                let (default, about) = rest.split_once(':').unwrap_or((rest, ""));
+                query.params.push(Param { name: name.trim(), default: default.trim(), about: about.trim() });
+            } else if let Some((name, about)) =
+                line.strip_prefix("column ").and_then(|rest| rest.split_once(':'))
+            {
+                query.columns.push((name.trim(), about.trim()));
+            }
+        }
+        query
     }
 
     /// The query of that name.
     ///
     /// # Errors
     /// `usage` with the nearest name.
-    pub fn find(name: &str) -> Result<&'static Named> {
-        NAMED.iter().find(|q| q.name == name).ok_or_else(|| {
-            let help = match did_you_mean(name, NAMED.iter().map(|q| q.name)) {
+    pub fn find(name: &str) -> Result<Named> {
+        let all = named();
+        let near = did_you_mean(name, all.iter().map(|query| query.name));
+        all.into_iter().find(|query| query.name == name).ok_or_else(|| {
+            let help = match near {
                 Some(near) => format!("did you mean {near:?}?"),
                 None => "`ringtrace query --list` lists them; --sql takes a query of your own".into(),
             };
             Error::usage(format!("no query is called {name:?}"), help)
         })
     }
+
+    /// Its SQL about the night `date`, with these parameters in place.
+    ///
+    /// # Errors
+    /// `usage` for a parameter that it does not have, or a value that is not of its type.
+    pub fn filled(&self, date: &str, values: &[(&str, &str)]) -> Result<String> {
+        if let Some((name, _)) = values.iter().find(|(name, _)| self.params.iter().all(|p| p.name != *name)) {
+            let names: Vec<&str> = self.params.iter().map(|param| param.name).collect();
+            let help = match (did_you_mean(name, names.iter().copied()), names.is_empty()) {
+                (Some(near), _) => format!("did you mean {near:?}?"),
+                (None, true) => "it has none".into(),
+                (None, false) => format!("it has {}", names.join(", ")),
+            };
+            return Err(Error::usage(format!("query {} has no parameter {name:?}", self.name), help));
+        }
+        // Longer names first: $days begins with $day.
+        let mut literals = vec![("date".to_string(), format!("'{date}'"))];
+        for param in &self.params {
+            let given = values.iter().rev().find(|(name, _)| *name == param.name).map(|(_, value)| *value);
+            let is_text = param.default.starts_with('\'');
+            let literal = match given {
+                None => param.default.to_string(),
+                Some(value) if is_text => format!("'{}'", value.replace('\'', "''")),
+                Some(value) if value.parse::<i64>().is_ok() => value.to_string(),
+                Some(value) => {
+                    return Err(Error::usage(
+                        format!("--param {}={value}: not a whole number", param.name),
+                        format!("{}: {}", param.name, param.about),
+                    ));
+                }
+            };
+            literals.push((param.name.to_string(), literal));
+        }
+        literals.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
+        let body: Vec<&str> = self.sql.lines().filter(|line| !line.starts_with("--")).collect();
+        Ok(put_in(&body.join("\n"), &literals))
+    }
 }
 
-/// A query's answer: column names, and rows of cells as text (`None` for null).
+/// A text with the value of each `$name` in its place; values are not looked at again.
+fn put_in(text: &str, values: &[(String, String)]) -> String {
+    let mut parts = text.split('$');
+    let mut whole = parts.next().unwrap_or_default().to_string();
+    for part in parts {
+        match values.iter().find(|(name, _)| part.starts_with(name.as_str())) {
+            Some((name, value)) => whole.extend([value.as_str(), &part[name.len()..]]),
+            None => whole.extend(["$", part]),
+        }
+    }
+    whole
+}
+
+/// A query's answer.
 pub struct Answer {
     /// Column names.
     pub columns: Vec<String>,
-    /// Cells by row.
+    /// Cells by row, as texts (`None` for null).
     pub rows: Vec<Vec<Option<String>>>,
+    /// The same with its types.
+    pub batch: RecordBatch,
+}
+
+/// The answer of a query that comes with the program.
+///
+/// # Errors
+/// As for [`Named::filled`] and [`run`].
+pub fn ask(run: &Run, query: &Named, values: &[(&str, &str)]) -> Result<Answer> {
+    self::run(run, &query.filled(&run.record.date, values)?)
 }
 
 /// Runs `sql` on the tables of `run`.
@@ -75,12 +213,54 @@ pub fn run(run: &Run, sql: &str) -> Result<Answer> {
         }
     }
     let frame = context.execute(sql).and_then(|lazy| lazy.collect()).map_err(failed)?;
+    let batch = typed(&frame).map_err(failed)?;
     let columns = frame.get_column_names().iter().map(|n| n.to_string()).collect();
-    let cell = |column: &pl::Column, row: usize| -> Result<Option<String>> {
-        Ok(text(column.get(row).map_err(failed)?))
+    let cell = |column: &ArrayRef, row: usize| match column.data_type() {
+        DataType::Float64 => {
+            let cells = column.as_primitive::<Float64Type>();
+            cells.is_valid(row).then(|| cells.value(row).to_string())
+        }
+        DataType::Boolean => column.is_valid(row).then(|| column.as_boolean().value(row).to_string()),
+        _ => plain(column, row),
     };
-    let row = |row: usize| frame.columns().iter().map(|c| cell(c, row)).collect();
-    Ok(Answer { columns, rows: (0..frame.height()).map(row).collect::<Result<_>>()? })
+    let rows = (0..batch.num_rows()).map(|row| batch.columns().iter().map(|c| cell(c, row)).collect());
+    Ok(Answer { columns, rows: rows.collect(), batch })
+}
+
+/// The frame as an Arrow table: whole numbers, decimals, truths, days and instants keep their type, anything else is text.
+fn typed(frame: &pl::DataFrame) -> pl::PolarsResult<RecordBatch> {
+    let mut columns: Vec<(&str, ArrayRef)> = Vec::new();
+    for column in frame.columns() {
+        let cells: ArrayRef = match column.dtype() {
+            dtype if dtype.is_integer() => {
+                let cells = column.cast(&pl::DataType::Int64)?;
+                Arc::new(cells.i64()?.iter().collect::<Int64Array>())
+            }
+            dtype if dtype.is_float() => {
+                let cells = column.cast(&pl::DataType::Float64)?;
+                Arc::new(cells.f64()?.iter().collect::<Float64Array>())
+            }
+            pl::DataType::Boolean => Arc::new(column.bool()?.iter().collect::<BooleanArray>()),
+            pl::DataType::Date => {
+                let days = column.cast(&pl::DataType::Int32)?;
+                Arc::new(days.i32()?.iter().collect::<Date32Array>())
+            }
+            pl::DataType::Datetime(..) => {
+                let micros = column.cast(&pl::DataType::Datetime(pl::TimeUnit::Microseconds, None))?;
+                let micros = micros.cast(&pl::DataType::Int64)?;
+                let cells = micros.i64()?.iter().collect::<TimestampMicrosecondArray>();
+                Arc::new(cells.with_timezone("UTC"))
+            }
+            pl::DataType::String => Arc::new(column.str()?.iter().collect::<StringArray>()),
+            _ => {
+                let text = |row: usize| Ok(text(column.get(row)?));
+                let cells = (0..frame.height()).map(text).collect::<pl::PolarsResult<Vec<_>>>()?;
+                Arc::new(StringArray::from(cells))
+            }
+        };
+        columns.push((column.name().as_str(), cells));
+    }
+    Ok(table(columns))
 }
 
 /// What polars says, up to the bracket after which it quotes cells.

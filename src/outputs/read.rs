@@ -13,7 +13,7 @@ use crate::ids::Id;
 use crate::outputs::csv::plain;
 use crate::outputs::lookup::{self, Part};
 use crate::outputs::record::{Balance, RunRecord};
-use crate::store::format::table_from_bytes;
+use crate::store::format::{columns_from_bytes, table_from_bytes};
 use crate::store::publish::{self, read_published};
 use crate::time;
 
@@ -146,6 +146,16 @@ impl Run {
             return Ok(Table { batch, name: file });
         }
         lookup::rows(&self.folder.join(&file), &file, (column, texts), part)
+    }
+
+    /// Some columns of one of its tables.
+    ///
+    /// # Errors
+    /// As for [`Run::table`].
+    pub fn table_columns(&self, name: &str, columns: &[&str]) -> Result<RecordBatch> {
+        let file = format!("{name}.parquet");
+        let bytes = self.bytes(&file)?;
+        columns_from_bytes(bytes, &file, columns)
     }
 
     /// One of its tables.

@@ -6,12 +6,14 @@ use arrow::array::RecordBatch;
 use jiff::civil::Date;
 use rayon::prelude::*;
 
+use crate::colors::Scheme;
 use crate::error::{Error, Result};
 use crate::ids::IdType;
 use crate::outputs::csv::Reader;
 use crate::outputs::read::{Run, id_at};
 use crate::outputs::record::{Output, RunRecord};
 use crate::outputs::register::{Published, PublishedRow};
+use crate::outputs::report::{Audience, Report, Tables};
 use crate::outputs::{lists, tables};
 use crate::records::rejects::FileBalance;
 use crate::store::publish::{self, Lock, UNFINISHED};
@@ -163,20 +165,74 @@ pub struct NightTables {
     pub sources: RecordBatch,
     /// `rejects.parquet`
     pub rejects: RecordBatch,
+    /// `links.parquet`: cases exposed to cases
+    pub links: RecordBatch,
+    /// `districts.parquet`: residents, and those who were seen
+    pub districts: RecordBatch,
+    /// `traffic.parquet`: arrivals by hour
+    pub traffic: RecordBatch,
+    /// `inputs.parquet`: where every row went
+    pub inputs: RecordBatch,
+    /// `rules.parquet`: the rules of the scheme and how many they color
+    pub rules: RecordBatch,
     /// `scheme.toml`: the pack as text
     pub scheme: String,
+}
+
+impl NightTables {
+    /// Every table by name, in the order of names.
+    fn all(&self) -> [(&'static str, &RecordBatch); 18] {
+        [
+            ("appeals", &self.appeals),
+            ("calendar", &self.calendar),
+            ("changes", &self.changes),
+            ("colors", &self.colors),
+            ("contacts", &self.contacts),
+            ("districts", &self.districts),
+            ("evidence", &self.evidence),
+            ("exposures", &self.exposures),
+            ("facts", &self.facts),
+            ("inputs", &self.inputs),
+            ("links", &self.links),
+            ("overdue", &self.overdue),
+            ("pushes", &self.pushes),
+            ("rejects", &self.rejects),
+            ("rules", &self.rules),
+            ("sources", &self.sources),
+            ("traffic", &self.traffic),
+            ("venues", &self.venues),
+        ]
+    }
+}
+
+impl Tables for NightTables {
+    fn columns(&self, table: &str, columns: &[&str]) -> Result<RecordBatch> {
+        let (_, batch) =
+            self.all().into_iter().find(|(name, _)| *name == table).expect("a table of the night");
+        let places: Vec<usize> = columns
+            .iter()
+            .map(|column| batch.schema().index_of(column).expect("a column of the table"))
+            .collect();
+        Ok(batch.project(&places).expect("places of columns"))
+    }
 }
 
 /// Writes a night beside `place`, checks it, and renames it there.
 ///
 /// # Errors
 /// `integrity` if a row of the register has no evidence or a balance does not add up; `storage`. The place is then
-/// as it was.
-pub fn publish(runs: &Runs, place: &Path, tables: &NightTables, mut record: RunRecord) -> Result<()> {
+/// as it was. `held` says why the night is only kept to be looked at.
+pub fn publish(
+    runs: &Runs,
+    place: &Path,
+    tables: &NightTables,
+    mut record: RunRecord,
+    (scheme, held): (&Scheme, Option<&str>),
+) -> Result<()> {
     record.inputs.iter().try_for_each(FileBalance::check)?;
     super::register::check_evidence(&tables.colors, &tables.evidence, &tables.sources)?;
     let work = runs.folder.join(format!("{UNFINISHED}{}", record.date));
-    let written = write_all(&work, tables, &mut record);
+    let written = write_all(&work, tables, &mut record, (scheme, held));
     if let Err(error) = written {
         // Whatever is left is removed by the next run too; a failure here would hide the first one.
         let _ = std::fs::remove_dir_all(&work);
@@ -185,29 +241,19 @@ pub fn publish(runs: &Runs, place: &Path, tables: &NightTables, mut record: RunR
     publish::publish_folder(&work, place)
 }
 
-fn write_all(work: &Path, tables: &NightTables, record: &mut RunRecord) -> Result<()> {
+fn write_all(
+    work: &Path,
+    tables: &NightTables,
+    record: &mut RunRecord,
+    (scheme, held): (&Scheme, Option<&str>),
+) -> Result<()> {
     publish::create_folder(work)?;
-    let all = [
-        ("appeals", &tables.appeals),
-        ("calendar", &tables.calendar),
-        ("changes", &tables.changes),
-        ("colors", &tables.colors),
-        ("contacts", &tables.contacts),
-        ("evidence", &tables.evidence),
-        ("exposures", &tables.exposures),
-        ("facts", &tables.facts),
-        ("overdue", &tables.overdue),
-        ("pushes", &tables.pushes),
-        ("rejects", &tables.rejects),
-        ("sources", &tables.sources),
-        ("venues", &tables.venues),
-    ];
     let write = |(name, table): &(&str, &RecordBatch)| {
         let path = work.join(format!("{name}.parquet"));
         tables::write_parquet(&path, table)?;
         Ok(path)
     };
-    let mut files: Vec<PathBuf> = all.par_iter().map(write).collect::<Result<_>>()?;
+    let mut files: Vec<PathBuf> = tables.all().par_iter().map(write).collect::<Result<_>>()?;
     let path = work.join("scheme.toml");
     publish::write_file(&path, tables.scheme.as_bytes())?;
     files.push(path);
@@ -221,6 +267,7 @@ fn write_all(work: &Path, tables: &NightTables, record: &mut RunRecord) -> Resul
         files.extend(super::csv::write(work, name, table, &rows, Reader::Program)?);
     }
     files.extend(lists::write(work, &tables.colors)?);
+    files.extend(Report::new(tables, record, scheme, held, Audience::OFFICE)?.write(work, "report")?);
     files.sort();
     let hash = |path: &PathBuf| {
         let bytes = std::fs::read(path).map_err(Error::storage(path, "reading back"))?;

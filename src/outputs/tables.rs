@@ -16,9 +16,7 @@ use crate::error::Result;
 use crate::facts::{CaseFact, Facts, Place};
 use crate::ids::{IdColumn, IdTable, IdType, convert};
 use crate::person_set::Places;
-use crate::records::venues::VenueFacts;
-use crate::rings::{Edge, Exposed, Exposure, SourceRef, Traced, TracedPerson};
-use crate::store::Venues;
+use crate::rings::{Edge, Exposed, Exposure, SourceRef, TracedPerson};
 use crate::store::format::{Layout, properties, to_bytes};
 use crate::store::persons::Persons;
 use crate::store::publish;
@@ -290,25 +288,6 @@ pub fn sources(facts: &Facts, rule: &ContactConfig, names: Names<'_>) -> Result<
         ("recovered_at", time(|fact| fact.case.recovered_at)),
         ("reported_at", time(|fact| fact.case.reported_at)),
     ]))
-}
-
-/// `venues.parquet` of a run: the venues its exposures and facts name, with what is known of them, in the order of their
-/// ids.
-pub fn venues(traced: &Traced, facts: &Facts, venues: &Venues) -> RecordBatch {
-    let mut keys: Vec<u32> = traced.edges.iter().map(|e| e.exposure.venue).collect();
-    keys.extend(facts.told.iter().filter_map(|(_, told)| Some(told.visit()?.0)));
-    keys.sort_unstable();
-    keys.dedup();
-    keys.sort_unstable_by_key(|key| venues.ids.ids().get(*key as usize));
-    let text = |cell: fn(&VenueFacts) -> &Option<String>| {
-        texts(keys.iter().map(|key| cell(&venues.facts[*key as usize]).as_deref()))
-    };
-    table(vec![
-        ("venue_id", venues.ids.ids().to_arrow(keys.iter().copied())),
-        ("category", text(|f| &f.category)),
-        ("region_id", text(|f| &f.region_id)),
-        ("name", text(|f| &f.name)),
-    ])
 }
 
 /// `pairs.parquet`: the whole contact graph, sorted by both ids.

@@ -5,12 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, RecordBatch, StringArray, UInt8Array, UInt16Array, UInt32Array,
+    Array, ArrayRef, AsArray, RecordBatch, RecordBatchReader, StringArray, UInt8Array, UInt16Array,
+    UInt32Array,
 };
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, UInt8Type, UInt16Type, UInt32Type, UInt64Type};
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder, WriterVersion};
@@ -76,6 +78,24 @@ pub fn table_from_bytes(bytes: Vec<u8>, name: &str) -> Result<RecordBatch> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).map_err(|e| damaged(&e))?;
     let schema = builder.schema().clone();
     let reader = builder.build().map_err(|e| damaged(&e))?;
+    let batches: Vec<RecordBatch> = reader.collect::<Result<_, _>>().map_err(|e| damaged(&e))?;
+    concat_batches(&schema, &batches).map_err(|e| damaged(&e))
+}
+
+/// Some columns of a Parquet file, read whole.
+///
+/// # Errors
+/// `damaged` if it does not decode, or lacks one of them.
+pub fn columns_from_bytes(bytes: Vec<u8>, name: &str, columns: &[&str]) -> Result<RecordBatch> {
+    let damaged = |e: &dyn std::fmt::Display| Error::damaged(name, e);
+    let builder = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).map_err(|e| damaged(&e))?;
+    if let Some(absent) = columns.iter().find(|column| builder.schema().index_of(column).is_err()) {
+        return Err(damaged(&format!("no column {absent}")));
+    }
+    let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
+    let reader =
+        builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(|e| damaged(&e))?;
+    let schema = RecordBatchReader::schema(&reader);
     let batches: Vec<RecordBatch> = reader.collect::<Result<_, _>>().map_err(|e| damaged(&e))?;
     concat_batches(&schema, &batches).map_err(|e| damaged(&e))
 }
@@ -246,7 +266,8 @@ pub fn texts_to_bytes(ids: &IdColumn) -> Result<Vec<u8>> {
 /// The column of ids in `persons`.
 pub const PERSON_ID: &str = "person_id";
 
-fn compressed() -> WriterProperties {
+/// How small tables are written.
+pub fn compressed() -> WriterProperties {
     compressed_builder(Layout::WHOLE).build()
 }
 

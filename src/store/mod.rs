@@ -30,6 +30,7 @@ pub mod paged;
 pub mod pages;
 pub mod persons;
 pub mod publish;
+pub mod traffic;
 pub mod up_to;
 
 use std::ops::Range;

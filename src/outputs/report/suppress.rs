@@ -1,0 +1,104 @@
+//! Small counts of people are not shown, and cannot be worked out from the others.
+
+use super::Cell;
+
+/// Suppresses the counts below `least` (but 0) among `cells`, a line whose sum is known elsewhere: where the sum
+/// would still tell one of them, the next smallest goes too, marked `<…`.
+///
+/// A cell that is not a whole number is left as it is. Source: complementary cell suppression, Handbook on Statistical
+/// Disclosure Control (Hundepool et al., 2010), section 4.3, along one line.
+pub fn line<'c>(cells: impl IntoIterator<Item = &'c mut Cell>, least: u64) {
+    let mut counts: Vec<(i64, &mut Cell)> = cells
+        .into_iter()
+        .filter_map(|cell| match cell {
+            Cell::Whole(count) if *count > 0 => Some((*count, cell)),
+            _ => None,
+        })
+        .collect();
+    counts.sort_by_key(|(count, _)| *count);
+    let small = counts.iter().filter(|(count, _)| (*count as u64) < least).count();
+    let mut hidden = small;
+    while hidden < counts.len() && told(&counts[..hidden], small, least as i64) {
+        hidden += 1;
+    }
+    for (count, cell) in counts.into_iter().take(hidden) {
+        *cell = Cell::Text(if (count as u64) < least { format!("<{least}") } else { "<…".into() });
+    }
+}
+
+/// Whether the sum of hidden counts, the first `small` of them below `least` and the others not, leaves one of the small ones
+/// but a single value.
+fn told(hidden: &[(i64, &mut Cell)], small: usize, least: i64) -> bool {
+    let sum: i64 = hidden.iter().map(|(count, _)| count).sum();
+    let (small, large) = (small as i64, (hidden.len() - small) as i64);
+    let others_least = (small - 1) + large * least;
+    let smallest = if large > 0 { 1 } else { (sum - (small - 1) * (least - 1)).max(1) };
+    small > 0 && smallest == (sum - others_least).min(least - 1)
+}
+
+/// Suppresses each of these counts by itself.
+pub fn each<'c>(cells: impl IntoIterator<Item = &'c mut Cell>, least: u64) {
+    for cell in cells {
+        if let Cell::Whole(count) = cell
+            && *count > 0
+            && (*count as u64) < least
+        {
+            *cell = Cell::Text(format!("<{least}"));
+        }
+    }
+}
+
+/// Whether the cell was suppressed.
+pub fn is_hidden(cell: &Cell) -> bool {
+    matches!(cell, Cell::Text(text) if text.starts_with('<'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(counts: &[i64]) -> Vec<String> {
+        let mut cells: Vec<Cell> = counts.iter().map(|count| Cell::Whole(*count)).collect();
+        line(&mut cells, 10);
+        cells.iter().map(Cell::in_csv).collect()
+    }
+
+    #[test]
+    fn no_count_below_ten_can_be_worked_out_from_the_sum() {
+        assert_eq!(shown(&[100, 0, 50]), ["100", "0", "50"]);
+        assert_eq!(shown(&[100, 3, 50]), ["100", "<10", "<…"], "one alone is the sum less the others");
+        assert_eq!(shown(&[100, 3, 4]), ["100", "<10", "<10"]);
+        assert_eq!(shown(&[100, 1, 1]), ["<…", "<10", "<10"], "two that make two are one each");
+        assert_eq!(shown(&[9, 9, 70]), ["<10", "<10", "<…"]);
+        assert_eq!(shown(&[4]), ["<10"]);
+        // Of every line of three small or large counts: whoever knows the sum and what is shown finds two values or more for
+        // each one that is not shown, if there is another to hide behind.
+        for a in 1..14 {
+            for b in 1..14 {
+                for c in 1..14 {
+                    let cells = shown(&[a, b, c]);
+                    let fits = |x: &[i64]| {
+                        x.iter().sum::<i64>() == a + b + c
+                            && x.iter().zip(&cells).all(|(x, cell)| match cell.as_str() {
+                                "<10" => (1..10).contains(x),
+                                "<…" => *x >= 10,
+                                shown => shown.parse() == Ok(*x),
+                            })
+                    };
+                    for at in (0..3).filter(|at| cells[*at] == "<10") {
+                        let mut values = std::collections::BTreeSet::new();
+                        for x in 1..40 {
+                            for y in 1..40 {
+                                let z = a + b + c - x - y;
+                                if z > 0 && fits(&[x, y, z]) {
+                                    values.insert([x, y, z][at]);
+                                }
+                            }
+                        }
+                        assert!(values.len() > 1, "{a} {b} {c}: {cells:?} gives {values:?}");
+                    }
+                }
+            }
+        }
+    }
+}
