@@ -27,7 +27,7 @@ WITH spread AS (
   FROM exposures
   WHERE ring = 1
     AND (CAST("from" AS BIGINT) + $utc_offset_hours * 3600000000) // 86400000000
-      > CAST(CAST($date AS DATE) AS BIGINT) - $days
+      > CAST(DATE($date) AS BIGINT) - $days
   GROUP BY venue_id
 )
 SELECT

@@ -14,7 +14,7 @@ states AS (
   SELECT
     COALESCE(r.region_id, 'unknown') AS region_id,
     CASE WHEN t.tested_at >= c.last_exposed_at THEN 1 ELSE 0 END AS tested,
-    CAST(CAST($date AS DATE) AS BIGINT)
+    CAST(DATE($date) AS BIGINT)
       - (CAST(c.last_exposed_at AS BIGINT) + $utc_offset_hours * 3600000000) // 86400000000 AS days_ago
   FROM contacts AS c
   LEFT JOIN tests AS t ON c.person_id = t.person_id

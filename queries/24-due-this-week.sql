@@ -8,6 +8,6 @@
 SELECT next_due, region_id, color, COUNT(*) AS persons
 FROM colors
 WHERE next_due IS NOT NULL
-  AND CAST(next_due AS BIGINT) < CAST(CAST($date AS DATE) AS BIGINT) + $days
+  AND CAST(next_due AS BIGINT) < CAST(DATE($date) AS BIGINT) + $days
 GROUP BY next_due, region_id, color
 ORDER BY next_due, region_id, color

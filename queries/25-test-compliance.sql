@@ -29,7 +29,7 @@ states AS (
   SELECT
     CASE WHEN $by = 'region' THEN c.region_id ELSE c.rule_id END AS group_id,
     CASE WHEN c.missing LIKE '%negative test%' THEN 1 ELSE 0 END AS waits,
-    CASE WHEN c.next_due = CAST($date AS DATE) THEN 1 ELSE 0 END AS due,
+    CASE WHEN c.next_due = DATE($date) THEN 1 ELSE 0 END AS due,
     CASE WHEN t.tests > 0 THEN 1 ELSE 0 END AS tested,
     COALESCE(t.positive, 0) AS positive
   FROM colors AS c

@@ -23,7 +23,7 @@ SELECT
   o.color,
   o.rule_id,
   o.since,
-  CAST(CAST($date AS DATE) AS BIGINT) - CAST(o.since AS BIGINT) AS days,
+  CAST(DATE($date) AS BIGINT) - CAST(o.since AS BIGINT) AS days,
   o.missing,
   t.last_test_at,
   c.last_checkin_at,

@@ -18,7 +18,7 @@ WITH orders AS (
     "at" AS issued_at,
     "until" AS ends_at,
     (CAST("until" AS BIGINT) + $utc_offset_hours * 3600000000) // 86400000000
-      - CAST(CAST($date AS DATE) AS BIGINT) AS days_left,
+      - CAST(DATE($date) AS BIGINT) AS days_left,
     input_file,
     input_row
   FROM facts

@@ -18,7 +18,7 @@ WITH received AS (
     CASE
       WHEN "until" IS NULL THEN 1
       WHEN (CAST("until" AS BIGINT) + $utc_offset_hours * 3600000000) // 86400000000
-        > CAST(CAST($date AS DATE) AS BIGINT) THEN 1
+        > CAST(DATE($date) AS BIGINT) THEN 1
       ELSE 0
     END AS in_force
   FROM facts

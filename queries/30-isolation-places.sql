@@ -13,7 +13,7 @@ WITH stays AS (
     person_id,
     "at" AS began_at,
     (CAST("until" AS BIGINT) + $utc_offset_hours * 3600000000) // 86400000000
-      - CAST(CAST($date AS DATE) AS BIGINT) AS days_left
+      - CAST(DATE($date) AS BIGINT) AS days_left
   FROM facts
   WHERE fact = 'isolation'
 )

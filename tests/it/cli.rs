@@ -7,7 +7,7 @@ use ringtrace::config::Config;
 
 use crate::support::{Folder, rows, tree};
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 16] = [
     "demo",
     "generate",
     "ingest",
@@ -15,7 +15,12 @@ const COMMANDS: [&str; 11] = [
     "contacts",
     "run",
     "explain",
+    "diff",
     "query",
+    "report",
+    "verify",
+    "exit-codes",
+    "man",
     "init",
     "doctor",
     "completions",
@@ -154,13 +159,16 @@ fn queries_of_a_run() {
     let folder = night();
     let listed = folder.run("query --list --quiet").done();
     let names: Vec<&str> = listed.stdout.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    assert!(names.contains(&"venue-hotspots") && names.len() >= 3, "{names:?}");
+    assert!(names.contains(&"venue-hotspots") && names.len() >= 30, "{names:?}");
+    // A world without tests, appeals and orders has no answer to some; tests/it/queries.rs sees to each.
+    let mut answered = 0;
     for name in names {
         let answer = folder.json(&format!("query {RUN} {name}"), 0);
-        assert!(!answer.as_array().unwrap().is_empty(), "{name}: {answer}");
+        answered += usize::from(!answer.as_array().unwrap().is_empty());
         let csv = folder.run(&format!("query {RUN} {name} --csv -q")).done();
         assert_eq!(csv.stdout.lines().count(), answer.as_array().unwrap().len() + 1, "{name}");
     }
+    assert!(answered >= 20, "{answered} queries had an answer");
     folder.refuses(
         &format!("query {RUN} venue-hotspot"),
         2,

@@ -26,5 +26,6 @@ mod rejected_rows;
 
 mod explaining;
 mod night;
+mod queries;
 mod results;
 mod shared_data;

@@ -202,7 +202,7 @@ impl SmallDisk {
     fn mount(place: PathBuf) -> Option<SmallDisk> {
         std::fs::create_dir_all(&place).unwrap();
         let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(&place).stderr(Stdio::null());
+        mount.args(["-t", "tmpfs", "-o", "size=6m", "tmpfs"]).arg(&place).stderr(Stdio::null());
         mount.status().is_ok_and(|status| status.success()).then_some(SmallDisk(place))
     }
 
@@ -210,7 +210,7 @@ impl SmallDisk {
     fn fill(&self, left: usize) {
         let filler = self.0.join("filler");
         std::fs::write(&filler, "").unwrap();
-        let mut bytes = 2 << 20;
+        let mut bytes = 6 << 20;
         while std::fs::write(&filler, vec![1; bytes]).is_err() {
             bytes -= 4_096;
         }

@@ -6,25 +6,32 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 use ringtrace::outputs::query::{self, Named};
 use ringtrace::outputs::read::Run;
+use serde_json::{Value, json};
 
 use crate::support::{Folder, rows};
 
 /// Names of parameters with values.
 type Values = &'static [(&'static str, &'static str)];
 /// A row of an answer.
-type Cells = Vec<Option<String>>;
+type Cells = Vec<Value>;
 /// How an answer is found by hand.
 type ByHand = fn(&Asked<'_>) -> Vec<Cells>;
 
+/// Hours that local time is ahead of UTC: the default, and those of another place.
+const HOURS: (&str, &str) = ("utc_offset_hours", "8");
+const WEST: (&str, &str) = ("utc_offset_hours", "-5");
+const DAYS: (&str, &str) = ("days", "3");
+const ANY: (&str, &str) = ("region", "all");
+
 /// Each query with the defaults of its parameters, some other values, and its answer by hand.
 const CHECKS: [(&str, Values, Values, ByHand); 35] = [
-    ("venue-hotspots", &[("days", "14"), ("top", "20"), HOURS], &[("days", "4"), ("top", "5")], venue_hotspots),
+    ("venue-hotspots", &[("days", "14"), ("top", "20"), HOURS], &[DAYS, ("top", "5")], venue_hotspots),
     ("ring-sizes", &[], &[], ring_sizes),
     ("contacts-per-case", &[], &[], contacts_per_case),
     ("attack-rates", &[], &[], attack_rates),
     ("repeat-exposures", &[("top", "100"), HOURS], &[("top", "2"), WEST], repeat_exposures),
     ("symptoms-after-exposure", &[("fever", "37.30"), ("top", "100")], &[("fever", "38.50")], symptoms_after),
-    ("untested-contacts", &[("days", "3"), HOURS], &[("days", "5"), WEST], untested_contacts),
+    ("untested-contacts", &[DAYS, HOURS], &[("days", "5"), WEST], untested_contacts),
     ("lost-at-threshold", &[("minutes", "15")], &[("minutes", "40")], lost_at_threshold),
     ("observed-overlap", &[], &[], observed_overlap),
     ("epidemic-curve", &[HOURS], &[WEST], epidemic_curve),
@@ -40,22 +47,20 @@ const CHECKS: [(&str, Values, Values, ByHand); 35] = [
     ("several-reasons", &[("rules", "2")], &[("rules", "1")], several_reasons),
     ("only-inferred", &[("ring", "2"), ("top", "100")], &[("ring", "1"), ("top", "7")], only_inferred),
     ("changes-tonight", &[], &[], changes_tonight),
-    ("releases-per-day", &[("region", "all"), ("healthy", "green")], &[("region", "D001")], releases_per_day),
+    ("releases-per-day", &[ANY, ("healthy", "green")], &[("region", "D001")], releases_per_day),
     ("due-this-week", &[("days", "7")], &[("days", "1")], due_this_week),
     ("test-compliance", &[("by", "rule"), HOURS], &[("by", "region"), WEST], test_compliance),
-    ("who-is-overdue", &[("region", "all")], &[("region", "D002")], who_is_overdue),
-    ("open-appeals", &[("days", "0")], &[("days", "3")], open_appeals),
+    ("who-is-overdue", &[ANY], &[("region", "D002")], who_is_overdue),
+    ("open-appeals", &[("days", "0")], &[DAYS], open_appeals),
     ("orders-in-force", &[HOURS], &[WEST], orders_in_force),
     ("pushes-received", &[HOURS], &[WEST], pushes_received),
-    ("isolation-places", &[("days", "3"), HOURS], &[("days", "1"), WEST], isolation_places),
+    ("isolation-places", &[DAYS, HOURS], &[("days", "1"), WEST], isolation_places),
     ("scans-by-hour", &[HOURS], &[WEST], scans_by_hour),
     ("input-rates", &[], &[], input_rates),
-    ("late-facts", &[("hours", "24")], &[("hours", "100")], late_facts),
+    ("late-facts", &[("hours", "24")], &[("hours", "60")], late_facts),
     ("reject-reasons", &[], &[], reject_reasons),
     ("coverage", &[], &[], coverage),
 ];
-const HOURS: (&str, &str) = ("utc_offset_hours", "8");
-const WEST: (&str, &str) = ("utc_offset_hours", "-5");
 
 #[test]
 fn every_query_answers_as_loops_over_the_rows_do() {
@@ -67,6 +72,9 @@ fn every_query_answers_as_loops_over_the_rows_do() {
         for (night, values) in nights.iter().flat_map(|night| variants.map(|values| (night, values))) {
             let params = defaults.iter().chain(values).copied().collect();
             let expected = by_hand(&Asked { night, params });
+            let text = |cell: &Value| cell.as_str().map_or_else(|| cell.to_string(), String::from);
+            let row = |row: &Cells| row.iter().map(|cell| (!cell.is_null()).then(|| text(cell))).collect();
+            let expected: Vec<Vec<Option<String>>> = expected.iter().map(row).collect();
             let answer = query::ask(&night.run, &named, values).unwrap();
             let columns: Vec<&str> = named.columns.iter().map(|(column, _)| *column).collect();
             assert_eq!(answer.columns, columns, "{name}");
@@ -79,72 +87,86 @@ fn every_query_answers_as_loops_over_the_rows_do() {
     assert_eq!(query::named().iter().map(|named| named.name).collect::<Vec<_>>(), checked);
 }
 
-/// A world in which also contacts fell ill, were tested, isolated, and so on.
+/// A world in which contacts fell ill and were tested, with an exposure site and a venue that no table lists.
 fn world() -> Folder {
     let folder = Folder::new();
     folder.run("generate --people 12000 --days 10 --seed 5 --facts --out world").done();
-    let path = folder.join("world/truth/contacts.parquet");
-    let planted = rows(&path, &["source_id", "contact_id", "ring", "from"]);
-    let mut cases = "person_id,status,onset_at,sampled_at,isolated_at,reported_at\n".to_string();
+    let truth = folder.join("world/truth/contacts.parquet");
+    let mut more: BTreeMap<&str, String> = BTreeMap::new();
+    let mut add = |table, row: String| *more.entry(table).or_default() += &(row + "\n");
+    add("more_cases", "person_id,status,onset_at,sampled_at,isolated_at,reported_at,reported_by".into());
+    add("more_scans", "person_id,venue_id,scanned_at,direction".into());
+    add("late_tests", "person_id,sampled_at,result,known_at".into());
+    add("sites", "window_id,venue_id,from,until".into());
     let (mut ill, mut others) = (BTreeSet::new(), Vec::new());
+    let planted = rows(&truth, &["source_id", "contact_id", "ring", "from", "venue_id"]);
     for (number, row) in planted.iter().enumerate() {
-        let (from, person): (i64, &str) = (row[3].parse().unwrap(), &row[1]);
+        let [source, person, ring, from, venue] = [0, 1, 2, 3, 4].map(|at| row[at].as_str());
+        let from: i64 = from.parse().unwrap();
         let after = |hours: i64| jiff::Timestamp::from_second(from + hours * 3_600).unwrap().to_string();
-        let infected = if row[2] == "1" { number % 3 != 0 } else { ill.contains(&row[0]) };
-        if !infected || after(64) >= "2022-03-09".into() {
-            others.push(person);
+        add("more_scans", format!("{source},987654,{},in\n{person},987654,{},in", after(2), after(2)));
+        if number % 5 == 0 {
+            add("sites", format!("{source},{venue},{},{}", after(-1), after(2)));
+        }
+        let infected = if ring == "1" { number % 3 != 0 } else { ill.contains(source) };
+        if !infected || *after(64) >= *"2022-03-09" {
+            others.push(person.to_string());
             continue;
         }
         ill.insert(person.to_string());
-        let (onset, status) =
-            if number % 4 == 3 { (String::new(), "asymptomatic") } else { (after(45), "confirmed") };
-        let rest = [after(52), after(60), after(57)].join(",");
-        cases.push_str(&format!("{person},{status},{onset},{rest}\n"));
+        let onset = if number % 4 == 3 { String::new() } else { after(45) };
+        let times = [onset, after(52), after(60), after(57)].join(",");
+        add("more_cases", format!("{person},confirmed,{times},office {}", number % 2));
+        add("more_cases", format!("{person},suspected,,{},{},{},", after(50), after(60), after(53)));
     }
-    folder.write("world/facts/more_cases.csv", cases);
-    let mut known_late = std::fs::read_to_string(folder.join("world/facts/symptoms.csv")).unwrap();
-    known_late = known_late.replace("symptom\n", "symptom,known_at\n");
-    let mut more: BTreeMap<&str, String> = BTreeMap::new();
-    let mut add = |table, row: String| more.entry(table).or_default().push_str(&(row + "\n"));
-    for (number, person) in others.into_iter().enumerate() {
-        let day = 5 + number % 4;
-        let result = if number % 4 == 1 { "positive" } else { "negative" };
-        add("tests", format!("{person},2022-03-0{} 10:00,{result}", day + 1));
-        add("checkins", format!("{person},2022-03-0{day} 08:00,{},", ["well", "unwell"][number % 2]));
-        add("temperatures", format!("{person},2022-03-09 12:00,3{}.4", 6 + number % 3));
+    let visits = std::fs::read_to_string(folder.join("world/facts/clinic_visits.csv")).unwrap();
+    others.extend(visits.lines().skip(1).map(|line| line.split(',').next().unwrap().to_string()));
+    for (number, person) in others.iter().enumerate() {
+        let (day, odd) = (5 + number % 4, number % 2);
         let until = ["", "2022-03-09 20:00", "2022-03-11 04:00", "2022-03-30 09:00"][number % 4];
-        add("isolations", format!("{person},2022-03-0{day} 11:00,{until},{}", ["home", "central"][number % 2]));
-        add("pushes", format!("{person},2022-03-0{day} 00:00,red,south,{},{until}", ["", "jiangsu"][number % 2]));
-        add("appeals", format!("{person},2022-03-0{day} 09:30,open,FC-O{},hotline,", 1 + number % 2));
-        let end = format!("2022-03-{:02} 01:00", 9 + number % 8);
-        add("orders", format!("{person},2022-03-0{day} 13:00,{end},red,one officer,another,article 39"));
-        let known_at = ["", "2022-03-09 21:00"][number % 2];
-        known_late += &format!("{person},2022-03-0{day} 07:00,fever,{known_at}\n");
+        let (result, at) = (["negative", "positive"][odd], format!("2022-03-0{day}"));
+        add("late_tests", format!("{person},{at} 21:00,{result},2022-03-09 06:00"));
+        add("late_tests", format!("{person},2022-03-04 21:00,indeterminate,"));
+        for (table, cells) in [
+            ("checkins", format!("{at} 08:00,{},", ["well", "unwell"][odd])),
+            ("symptoms", format!("{at} 22:00,fever")),
+            ("temperatures", format!("2022-03-09 12:00,3{}.3", 6 + number % 3)),
+            ("isolations", format!("{at} 11:00,{until},{}", ["home", "central"][odd])),
+            ("isolations", format!("2022-03-04 11:00,{until},{}", ["home", "central"][odd])),
+            ("pushes", format!("{at} 00:00,red,south,{},{until}", ["", "jiangsu"][odd])),
+            ("pushes", format!("2022-03-03 00:00,red,south,{},{until}", ["", "jiangsu"][odd])),
+            ("appeals", format!("{at} 09:30,open,FC-O{},hotline,", 1 + odd)),
+            ("orders", format!("{at} 23:00,2022-03-{:02} 02:00,red,one,another,law", 9 + number % 8)),
+        ] {
+            add(table, format!("{person},{cells}"));
+        }
     }
     for (table, rows) in more {
         let name = format!("world/facts/{table}.csv");
-        let before = std::fs::read_to_string(folder.join(&name)).unwrap();
+        let before = std::fs::read_to_string(folder.join(&name)).unwrap_or_default();
         folder.write(&name, before + &rows);
     }
-    let lines = known_late.lines().map(|line| if line.matches(',').count() < 3 { [line, ","].concat() } else { line.into() });
-    folder.write("world/facts/symptoms.csv", lines.collect::<Vec<String>>().join("\n") + "\n");
     folder
 }
 
 /// Two nights, and the second by another scheme.
 fn nights(folder: &Folder) -> Vec<Night> {
     let config = std::fs::read_to_string(folder.join("world/ringtrace.toml")).unwrap();
-    let config = config.replace("[\"cases.parquet\"]", "[\"cases.parquet\", \"facts/more_cases.csv\"]");
-    folder.write("world/ringtrace.toml", &config);
+    let beside = |config: String, file: &str, other: &str| {
+        config.replace(&format!("\"{file}\""), &format!("\"{file}\", \"facts/{other}.csv\""))
+    };
+    let config = beside(config, "cases.parquet", "more_cases");
+    let config = beside(config, "facts/tests.csv", "late_tests");
+    let config = beside(config, "scans/day=*/*.parquet", "more_scans");
+    let config = config + "[windows]\npaths = [\"facts/sites.csv\"]\n";
+    folder.write("world/five.toml", &config);
     let other = config.replace("five-color", "hangzhou-release").replace("\"runs\"", "\"other-runs\"");
     folder.write("world/other.toml", other);
-    for (config, date) in
-        [("ringtrace", "2022-03-09"), ("ringtrace", "2022-03-10"), ("other", "2022-03-09"), ("other", "2022-03-10")]
-    {
-        folder.run(&format!("run --config world/{config}.toml --date {date}")).done();
-    }
-    let places = ["runs/2022-03-09", "runs/2022-03-10", "other-runs/2022-03-10"];
-    places.map(|place| Night::read(Run::open(&folder.join("world").join(place)).unwrap())).into()
+    let night = |(config, runs, day): (&str, &str, u32)| {
+        folder.run(&format!("run --config world/{config}.toml --date 2022-03-{day:02}")).done();
+        Night::read(Run::open(&folder.join(format!("world/{runs}/2022-03-{day:02}"))).unwrap())
+    };
+    [("five", "runs", 9), ("five", "runs", 10), ("other", "other-runs", 10)].map(night).into()
 }
 
 /// A row of a table: the texts of its cells by column, without nulls.
@@ -178,27 +200,19 @@ struct Night {
     run: Run,
     day: i64,
     tables: BTreeMap<String, Vec<Row>>,
-    /// Category by venue.
-    categories: BTreeMap<String, String>,
-    /// Row of the register by person.
-    register: BTreeMap<String, usize>,
 }
 
 impl Night {
     fn read(run: Run) -> Night {
         let table_rows = |name: &str| -> Vec<Row> {
             let table = run.table(name).unwrap();
-            let columns: Vec<String> = table.batch.schema().fields().iter().map(|f| f.name().clone()).collect();
-            let cell = |column: &String, row| Some((column.clone(), table.text(column, row).unwrap()?));
-            (0..table.len()).map(|row| Row(columns.iter().filter_map(|c| cell(c, row)).collect())).collect()
+            let schema = table.batch.schema();
+            let cell = |column: &str, row| Some((column.to_string(), table.text(column, row).unwrap()?));
+            let columns = || schema.fields().iter().map(|field| field.name().as_str());
+            (0..table.len()).map(|row| Row(columns().filter_map(|c| cell(c, row)).collect())).collect()
         };
-        let tables: BTreeMap<String, Vec<Row>> =
-            run.tables().map(|name| (name.to_string(), table_rows(name))).collect();
-        let venue = |row: &Row| Some((row.text("venue_id").to_string(), row.get("category")?.to_string()));
-        let categories = tables["venues"].iter().filter_map(venue).collect();
-        let persons = tables["colors"].iter().map(|row| row.text("person_id").to_string());
-        let register = persons.zip(0..).collect();
-        Night { day: day(&run.record.date), run, categories, register, tables }
+        let tables = run.tables().map(|name| (name.to_string(), table_rows(name))).collect();
+        Night { day: day(&run.record.date), tables, run }
     }
 }
 
@@ -213,17 +227,13 @@ impl<'a> Asked<'a> {
         &self.night.tables[table]
     }
 
-    fn ring_1(&self) -> impl Iterator<Item = &'a Row> {
-        self.rows("exposures").iter().filter(|row| row.is("ring", "1"))
+    fn only(&self, table: &str, name: &'static str, is: &'a str) -> impl Iterator<Item = &'a Row> + use<'a> {
+        self.rows(table).iter().filter(move |row| row.is(name, is))
     }
 
     /// Exposures of ring 1 to cases, not to exposure sites.
-    fn to_cases(&self) -> impl Iterator<Item = &'a Row> {
-        self.ring_1().filter(|row| row.is("source_kind", "person"))
-    }
-
-    fn cases(&self) -> impl Iterator<Item = &'a Row> {
-        self.rows("sources").iter().filter(|row| row.is("source_kind", "person"))
+    fn to_cases(&self) -> impl Iterator<Item = &'a Row> + use<'a> {
+        self.only("exposures", "ring", "1").filter(|row| row.is("source_kind", "person"))
     }
 
     /// Links that are of the forest.
@@ -231,21 +241,17 @@ impl<'a> Asked<'a> {
         self.rows("links").iter().filter(|row| row.get("generation").is_some())
     }
 
-    fn facts(&self, kind: &'static str) -> impl Iterator<Item = &'a Row> {
-        self.rows("facts").iter().filter(move |row| row.is("fact", kind))
-    }
-
     fn number(&self, param: &str) -> i64 {
         self.params[param].parse().unwrap()
     }
 
-    fn category(&self, venue: &str) -> &'a str {
-        self.night.categories.get(venue).map_or("unknown", String::as_str)
+    fn category(&self, venue: &'a str) -> &'a str {
+        self.only("venues", "venue_id", venue).find_map(|row| row.get("category")).unwrap_or("unknown")
     }
 
     /// The person's cell in the register.
-    fn register(&self, person: &str, column: &str) -> Option<&'a str> {
-        self.rows("colors")[*self.night.register.get(person)?].get(column)
+    fn register(&self, person: &'a str, column: &str) -> Option<&'a str> {
+        self.only("colors", "person_id", person).find_map(|row| row.get(column))
     }
 
     fn local_day(&self, at: i64) -> i64 {
@@ -255,6 +261,11 @@ impl<'a> Asked<'a> {
     /// Local days from the night to the end of something; `None` without one.
     fn days_left(&self, row: &Row) -> Option<i64> {
         row.at("until").map(|until| self.local_day(until) - self.night.day)
+    }
+
+    /// Whether a fact has not ended by the night.
+    fn in_force(&self, row: &Row) -> bool {
+        self.days_left(row).is_none_or(|days| days > 0)
     }
 
     /// Whether the parameter is `all` or this.
@@ -270,47 +281,14 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// A cell of an answer.
-trait Cell {
-    fn cell(self) -> Option<String>;
-}
-
-impl Cell for i64 {
-    fn cell(self) -> Option<String> {
-        Some(self.to_string())
-    }
-}
-
-impl Cell for String {
-    fn cell(self) -> Option<String> {
-        Some(self)
-    }
-}
-
-impl Cell for &str {
-    fn cell(self) -> Option<String> {
-        Some(self.to_string())
-    }
-}
-
-impl<T: Cell> Cell for Option<T> {
-    fn cell(self) -> Option<String> {
-        self.and_then(T::cell)
-    }
-}
-
 macro_rules! cells {
-    ($($cell:expr),* $(,)?) => { vec![$(Cell::cell($cell)),*] };
+    ($($cell:expr),* $(,)?) => { vec![$(json!($cell)),*] };
 }
 
 const EPOCH: Date = Date::constant(1970, 1, 1);
 
 fn day(date: &str) -> i64 {
     i64::from((date.parse::<Date>().unwrap() - EPOCH).get_days())
-}
-
-fn date_of(day: i64) -> String {
-    EPOCH.saturating_add(jiff::Span::new().days(day)).to_string()
 }
 
 fn groups<'r, K: Ord>(
@@ -320,6 +298,11 @@ fn groups<'r, K: Ord>(
     let mut groups: BTreeMap<K, Vec<&Row>> = BTreeMap::new();
     rows.into_iter().for_each(|row| groups.entry(key(row)).or_default().push(row));
     groups
+}
+
+/// A row of an answer from each group of rows.
+fn each<'r, K>(groups: BTreeMap<K, Vec<&'r Row>>, row: impl Fn(K, &[&'r Row]) -> Cells) -> Vec<Cells> {
+    groups.into_iter().map(|(key, rows)| row(key, &rows)).collect()
 }
 
 fn distinct<'r, K: Ord>(rows: &[&'r Row], key: impl Fn(&'r Row) -> K) -> i64 {
@@ -362,52 +345,43 @@ fn source(row: &Row) -> (&str, &str) {
 
 fn venue_hotspots(q: &Asked<'_>) -> Vec<Cells> {
     let after = q.night.day - q.number("days");
-    let lately = q.ring_1().filter(|row| q.local_day(row.at("from").unwrap()) > after);
-    let row = |(venue, met): (&str, Vec<&Row>)| {
-        let contacts = distinct(&met, |row| row.text("contact_id"));
-        let about = q.rows("venues").iter().find(|row| row.is("venue_id", venue));
-        let about = |column: &str| about.and_then(|row| row.get(column));
+    let lately = q.only("exposures", "ring", "1").filter(|row| q.local_day(row.at("from").unwrap()) > after);
+    let mut found = Vec::new();
+    for (venue, met) in groups(lately, |row| row.text("venue_id")) {
+        let (contacts, sources) = (distinct(&met, |row| row.text("contact_id")), distinct(&met, source));
+        let about = |column: &str| q.only("venues", "venue_id", venue).find_map(|row| row.get(column));
         let visitors = about("visitors").map(|cell| cell.parse::<i64>().unwrap());
-        let cells = cells![
-            venue,
-            contacts,
-            distinct(&met, source),
-            many(&met),
-            sum(&met, "overlap_s") / 60,
-            least(&met, "from"),
-            most(&met, "until"),
-            q.category(venue),
-            about("region_id"),
-            about("name"),
-            visitors,
-            visitors.and_then(|visitors| per_mille(contacts, visitors)),
-        ];
-        ((Reverse(contacts), Reverse(many(&met)), venue.parse::<i64>().unwrap()), cells)
-    };
-    q.top(groups(lately, |row| row.text("venue_id")).into_iter().map(row).collect())
+        let rate = visitors.and_then(|visitors| per_mille(contacts, visitors));
+        let (first, last, minutes) = (least(&met, "from"), most(&met, "until"), sum(&met, "overlap_s") / 60);
+        let mut cells = cells![venue, contacts, sources, many(&met), minutes, first, last];
+        cells.extend(cells![q.category(venue), about("region_id"), about("name"), visitors, rate]);
+        found.push(((Reverse(contacts), Reverse(many(&met)), venue.parse::<i64>().unwrap()), cells));
+    }
+    q.top(found)
 }
 
 fn ring_sizes(q: &Asked<'_>) -> Vec<Cells> {
-    let row = |(ring, persons): (&str, Vec<&Row>)| {
-        let (overlap, observed) = (sum(&persons, "overlap_s"), sum(&persons, "observed_overlap_s"));
-        let (first, last) = (least(&persons, "first_exposed_at"), most(&persons, "last_exposed_at"));
-        let (exposures, part) = (sum(&persons, "exposures"), per_mille(observed, overlap));
-        cells![ring, many(&persons), exposures, overlap / 60, observed / 60, first, last, part]
-    };
-    groups(q.rows("contacts"), |row| row.text("ring")).into_iter().map(row).collect()
+    each(groups(q.rows("contacts"), |row| row.text("ring")), |ring, persons| {
+        let (overlap, observed) = (sum(persons, "overlap_s"), sum(persons, "observed_overlap_s"));
+        let (first, last) = (least(persons, "first_exposed_at"), most(persons, "last_exposed_at"));
+        let (exposures, part) = (sum(persons, "exposures"), per_mille(observed, overlap));
+        cells![ring, many(persons), exposures, overlap / 60, observed / 60, first, last, part]
+    })
 }
 
 fn contacts_per_case(q: &Asked<'_>) -> Vec<Cells> {
-    let cases = q.cases().map(|row| row.text("source_id")).collect::<BTreeSet<_>>().len() as i64;
-    let row = |(category, met): (&str, Vec<&Row>)| {
+    let cases = q
+        .only("sources", "source_kind", "person")
+        .map(|row| row.text("source_id"))
+        .collect::<BTreeSet<_>>()
+        .len() as i64;
+    each(groups(q.to_cases(), |row| q.category(row.text("venue_id"))), |category, met| {
         let by_case = groups(met.iter().copied(), |row| row.text("source_id"));
-        let of: Vec<i64> =
-            by_case.values().map(|met| distinct(met, |row| row.text("contact_id"))).collect();
+        let of: Vec<i64> = by_case.values().map(|met| distinct(met, |row| row.text("contact_id"))).collect();
         let contacts: i64 = of.iter().sum();
         let (exposing, of_most) = (of.len() as i64, of.iter().max().copied());
-        cells![category, cases, exposing, contacts, many(&met), contacts * 100 / cases, of_most]
-    };
-    groups(q.to_cases(), |row| q.category(row.text("venue_id"))).into_iter().map(row).collect()
+        cells![category, cases, exposing, contacts, many(met), contacts * 100 / cases, of_most]
+    })
 }
 
 fn attack_rates(q: &Asked<'_>) -> Vec<Cells> {
@@ -416,10 +390,10 @@ fn attack_rates(q: &Asked<'_>) -> Vec<Cells> {
         at.entry(q.category(row.text("venue_id"))).or_default()[0].insert(row.text("contact_id"));
     }
     for row in q.rows("links") {
-        let sets = at.entry(q.category(row.text("best_venue_id"))).or_default();
         let infected = row.get("generation").is_some();
-        let counts = [true, infected, infected && row.is("verdict", "plausible")];
-        for (set, _) in sets.iter_mut().zip(counts).filter(|(_, counts)| *counts) {
+        let number = if infected && row.is("verdict", "plausible") { 3 } else { 1 + usize::from(infected) };
+        let sets = at.entry(q.category(row.text("best_venue_id"))).or_default();
+        for set in &mut sets[..number] {
             set.insert(row.text("case_id"));
         }
     }
@@ -432,7 +406,7 @@ fn attack_rates(q: &Asked<'_>) -> Vec<Cells> {
 
 fn repeat_exposures(q: &Asked<'_>) -> Vec<Cells> {
     let mut found = Vec::new();
-    for (person, met) in groups(q.ring_1(), |row| row.text("contact_id")) {
+    for (person, met) in groups(q.only("exposures", "ring", "1"), |row| row.text("contact_id")) {
         let sources = distinct(&met, source);
         let days = distinct(&met, |row| q.local_day(row.at("from").unwrap()));
         let (venues, minutes) = (distinct(&met, |row| row.text("venue_id")), sum(&met, "overlap_s") / 60);
@@ -458,60 +432,56 @@ fn symptoms_after(q: &Asked<'_>) -> Vec<Cells> {
     let mut found = Vec::new();
     for row in q.rows("contacts") {
         let (person, exposed) = (row.text("person_id"), row.text("first_exposed_at"));
-        let after = signs.get(person).into_iter().flatten().copied().filter(|sign| sign.text("at") >= exposed);
-        let after: Vec<&Row> = after.collect();
-        let Some(first) = least(&after, "at") else { continue };
+        let own = signs.get(person).into_iter().flatten().copied();
+        let own: Vec<&Row> = own.filter(|sign| sign.text("at") >= exposed).collect();
+        let (Some(first), last) = (least(&own, "at"), most(&own, "at")) else { continue };
         let region = q.register(person, "region_id").unwrap_or("unknown");
-        let color = q.register(person, "color");
-        let key = (row.number("ring"), first, row.number("person_id"));
-        let last = most(&after, "at");
-        found.push((key, cells![person, row.text("ring"), many(&after), first, last, exposed, region, color]));
+        let (ring, color) = (row.number("ring"), q.register(person, "color"));
+        let cells = cells![person, ring, many(&own), first, last, exposed, region, color];
+        found.push(((ring, first, row.number("person_id")), cells));
     }
     q.top(found)
 }
 
 fn untested_contacts(q: &Asked<'_>) -> Vec<Cells> {
-    let tests = groups(q.facts("test"), |row| row.text("person_id"));
-    let contacts = q.rows("contacts").iter().filter(|row| row.is("ring", "1"));
-    let region = |row: &Row| q.register(row.text("person_id"), "region_id").unwrap_or("unknown");
-    let row = |(region, contacts): (&str, Vec<&Row>)| {
+    let tests = groups(q.only("facts", "fact", "test"), |row| row.text("person_id"));
+    let contacts = q.only("contacts", "ring", "1");
+    let region = |person| q.register(person, "region_id").unwrap_or("unknown");
+    each(groups(contacts, |row| region(row.text("person_id"))), |region, contacts| {
         let tested = |row: &Row| {
             let own = tests.get(row.text("person_id")).into_iter().flatten();
             own.into_iter().any(|test| test.text("at") >= row.text("last_exposed_at"))
         };
         let days_ago = |row: &Row| q.night.day - q.local_day(row.at("last_exposed_at").unwrap());
-        let number = count(&contacts, tested);
-        let long = count(&contacts, |row| !tested(row) && days_ago(row) >= q.number("days"));
-        cells![region, many(&contacts), number, many(&contacts) - number, long]
-    };
-    groups(contacts, region).into_iter().map(row).collect()
+        let number = count(contacts, tested);
+        let long = count(contacts, |row| !tested(row) && days_ago(row) >= q.number("days"));
+        cells![region, many(contacts), number, many(contacts) - number, long]
+    })
 }
 
 fn lost_at_threshold(q: &Asked<'_>) -> Vec<Cells> {
-    let met = groups(q.ring_1(), |row| row.text("contact_id"));
-    let contacts = q.rows("contacts").iter().filter(|row| row.is("ring", "1"));
+    let met = groups(q.only("exposures", "ring", "1"), |row| row.text("contact_id"));
+    let contacts = q.only("contacts", "ring", "1");
     let short = |row: &&Row| row.number("overlap_s") < q.number("minutes") * 60;
-    let row = |(category, contacts): (&str, Vec<&Row>)| {
-        let lost = count(&contacts, |row| met[row.text("person_id")].iter().all(short));
-        cells![category, many(&contacts), lost, per_mille(lost, many(&contacts))]
-    };
-    groups(contacts, |row| q.category(row.text("best_venue_id"))).into_iter().map(row).collect()
+    each(groups(contacts, |row| q.category(row.text("best_venue_id"))), |category, contacts| {
+        let lost = count(contacts, |row| met[row.text("person_id")].iter().all(short));
+        cells![category, many(contacts), lost, per_mille(lost, many(contacts))]
+    })
 }
 
 fn observed_overlap(q: &Asked<'_>) -> Vec<Cells> {
-    let row = |(category, met): (&str, Vec<&Row>)| {
-        let (overlap, observed) = (sum(&met, "overlap_s"), sum(&met, "observed_overlap_s"));
-        let inferred = count(&met, |row| row.is("observed_overlap_s", "0"));
+    each(groups(q.only("exposures", "ring", "1"), |row| q.category(row.text("venue_id"))), |category, met| {
+        let (overlap, observed) = (sum(met, "overlap_s"), sum(met, "observed_overlap_s"));
+        let inferred = count(met, |row| row.is("observed_overlap_s", "0"));
         let part = per_mille(observed, overlap);
-        cells![category, many(&met), inferred, overlap / 60, observed / 60, (overlap - observed) / 60, part]
-    };
-    groups(q.ring_1(), |row| q.category(row.text("venue_id"))).into_iter().map(row).collect()
+        cells![category, many(met), inferred, overlap / 60, observed / 60, (overlap - observed) / 60, part]
+    })
 }
 
 fn epidemic_curve(q: &Asked<'_>) -> Vec<Cells> {
     let linked: BTreeSet<&str> = q.forest().map(|row| row.text("case_id")).collect();
     let mut days: BTreeMap<i64, [i64; 3]> = BTreeMap::new();
-    for (case, rows) in groups(q.cases(), |row| row.text("source_id")) {
+    for (case, rows) in groups(q.only("sources", "source_kind", "person"), |row| row.text("source_id")) {
         let first = |column| rows.iter().filter_map(|row| row.at(column)).min();
         let began = ["onset_at", "sampled_at", "reported_at", "infectious_from"].into_iter().find_map(first);
         let counts = [true, first("onset_at").is_some(), linked.contains(case)];
@@ -519,57 +489,51 @@ fn epidemic_curve(q: &Asked<'_>) -> Vec<Cells> {
         day.iter_mut().zip(counts).for_each(|(number, counts)| *number += i64::from(counts));
     }
     let row = |(day, [cases, onsets, linked]): (i64, [i64; 3])| {
-        cells![date_of(day), cases, onsets, linked, cases - linked]
+        let date = EPOCH.saturating_add(jiff::Span::new().days(day));
+        cells![date.to_string(), cases, onsets, linked, cases - linked]
     };
     days.into_iter().map(row).collect()
 }
 
 fn case_delays(q: &Asked<'_>) -> Vec<Cells> {
+    let cases = q.only("sources", "source_kind", "person");
     let hours = |row: &Row, from: &str, to: &str| Some((row.at(to)? - row.at(from)?) as f64 / 3_600.0);
     let tenth = |hours: f64| ((hours * 10.0).round() / 10.0).to_string();
-    let row = |(by, cases): (&str, Vec<&Row>)| {
-        let all = |from: &str, to: &str| -> Vec<f64> {
-            cases.iter().filter_map(|row| hours(row, from, to)).collect()
-        };
-        let mean = |from: &str, to: &str| {
+    each(groups(cases, |row| row.get("reported_by").unwrap_or("unknown")), |by, cases| {
+        let all =
+            |from: &str, to: &str| cases.iter().filter_map(|row| hours(row, from, to)).collect::<Vec<f64>>();
+        let mean = |[from, to]: [&str; 2]| {
             let hours = all(from, to);
             (!hours.is_empty()).then(|| tenth(hours.iter().sum::<f64>() / hours.len() as f64))
         };
-        cells![
-            by,
-            many(&cases),
-            mean("onset_at", "sampled_at"),
-            mean("sampled_at", "reported_at"),
-            mean("reported_at", "isolated_at"),
-            mean("onset_at", "isolated_at"),
-            all("onset_at", "isolated_at").into_iter().max_by(f64::total_cmp).map(tenth),
-        ]
-    };
-    groups(q.cases(), |row| row.get("reported_by").unwrap_or("unknown")).into_iter().map(row).collect()
+        let (onset, sample, report, isolation) = ("onset_at", "sampled_at", "reported_at", "isolated_at");
+        let [a, b, c, d] =
+            [[onset, sample], [sample, report], [report, isolation], [onset, isolation]].map(mean);
+        let longest = all(onset, isolation).into_iter().max_by(f64::total_cmp).map(tenth);
+        cells![by, many(cases), a, b, c, d, longest]
+    })
 }
 
 fn unlinked_cases(q: &Asked<'_>) -> Vec<Cells> {
     let linked: BTreeSet<&str> = q.forest().map(|row| row.text("case_id")).collect();
-    let all = groups(q.cases(), |row| row.text("source_id")).into_iter();
-    let row = |(case, rows): (&str, Vec<&Row>)| {
-        let candidates = q.rows("links").iter().filter(|row| row.is("case_id", case)).count() as i64;
+    let cases =
+        q.only("sources", "source_kind", "person").filter(|row| !linked.contains(row.text("source_id")));
+    each(groups(cases, |row| row.text("source_id")), |case, rows| {
+        let candidates = q.only("links", "case_id", case).count() as i64;
         let [status, onset, sample, report, by] =
-            ["status", "onset_at", "sampled_at", "reported_at", "reported_by"].map(|name| least(&rows, name));
+            ["status", "onset_at", "sampled_at", "reported_at", "reported_by"].map(|name| least(rows, name));
         cells![case, status, onset, sample, report, by, candidates]
-    };
-    all.filter(|(case, _)| !linked.contains(case)).map(row).collect()
+    })
 }
 
 fn link_verdicts(q: &Asked<'_>) -> Vec<Cells> {
-    let row = |(verdict, links): (&str, Vec<&Row>)| {
-        let (overlap, observed) = (sum(&links, "overlap_s"), sum(&links, "observed_overlap_s"));
-        let first = count(&links, |row| row.is("rank", "1"));
-        let cases = distinct(&links, |row| row.text("case_id"));
-        let infectors = distinct(&links, |row| row.text("infector_id"));
-        let part = per_mille(observed, overlap);
-        cells![verdict, many(&links), first, cases, infectors, overlap / 60, part]
-    };
-    groups(q.rows("links"), |row| row.text("verdict")).into_iter().map(row).collect()
+    each(groups(q.rows("links"), |row| row.text("verdict")), |verdict, links| {
+        let (overlap, observed) = (sum(links, "overlap_s"), sum(links, "observed_overlap_s"));
+        let first = count(links, |row| row.is("rank", "1"));
+        let cases = distinct(links, |row| row.text("case_id"));
+        let infectors = distinct(links, |row| row.text("infector_id"));
+        cells![verdict, many(links), first, cases, infectors, overlap / 60, per_mille(observed, overlap)]
+    })
 }
 
 fn serial_intervals(q: &Asked<'_>) -> Vec<Cells> {
@@ -603,85 +567,77 @@ fn longest_chains(q: &Asked<'_>) -> Vec<Cells> {
 
 fn superspreaders(q: &Asked<'_>) -> Vec<Cells> {
     let met = groups(q.to_cases(), |row| row.text("source_id"));
-    let row = |(case, links): (&str, Vec<&Row>)| {
+    let mut found = Vec::new();
+    for (case, links) in groups(q.forest(), |row| row.text("infector_id")) {
         let contacts = met.get(case).map_or(0, |met| distinct(met, |row| row.text("contact_id")));
         let venues = distinct(&links, |row| row.text("best_venue_id"));
         let (first, last) = (least(&links, "first_at"), most(&links, "last_at"));
-        ((Reverse(many(&links)), case.to_string()), cells![case, many(&links), venues, first, last, contacts])
-    };
-    let infectors = groups(q.forest(), |row| row.text("infector_id")).into_iter();
-    sorted(infectors.filter(|(_, links)| many(links) >= q.number("cases")).map(row).collect())
+        let infected = many(&links);
+        if infected >= q.number("cases") {
+            found.push(((Reverse(infected), case), cells![case, infected, venues, first, last, contacts]));
+        }
+    }
+    sorted(found)
 }
 
 fn color_by_district(q: &Asked<'_>) -> Vec<Cells> {
-    let persons = q.rows("colors").iter().filter(|row| row.is("color", q.params["color"]));
-    let row = |((region, rule), persons): ((&str, &str), Vec<&Row>)| {
-        let (first, last) = (least(&persons, "since"), most(&persons, "since"));
-        let endless = count(&persons, |row| row.get("until").is_none());
-        cells![region, rule, many(&persons), first, last, endless]
-    };
-    groups(persons, |row| (row.text("region_id"), row.text("rule_id"))).into_iter().map(row).collect()
+    let persons = q.only("colors", "color", q.params["color"]);
+    each(groups(persons, |row| (row.text("region_id"), row.text("rule_id"))), |(region, rule), persons| {
+        let (first, last) = (least(persons, "since"), most(persons, "since"));
+        let endless = count(persons, |row| row.get("until").is_none());
+        cells![region, rule, many(persons), first, last, endless]
+    })
 }
 
 fn register_rates(q: &Asked<'_>) -> Vec<Cells> {
-    let mut regions: BTreeMap<&str, (i64, i64)> = BTreeMap::new();
-    for row in q.rows("districts") {
-        regions.entry(row.text("region_id")).or_default().0 += row.number("residents");
-    }
-    for row in q.rows("colors").iter().filter(|row| q.takes("color", row.text("color"))) {
-        regions.entry(row.text("region_id")).or_default().1 += 1;
-    }
-    let row = |(region, (residents, persons)): (&str, (i64, i64))| {
-        let rate = (residents > 0).then(|| persons * 100_000 / residents);
-        cells![region, residents, persons, rate]
-    };
-    regions.into_iter().map(row).collect()
+    let persons = q.rows("colors").iter().filter(|row| q.takes("color", row.text("color")));
+    each(groups(q.rows("districts").iter().chain(persons), |row| row.text("region_id")), |region, rows| {
+        let persons = count(rows, |row| row.get("residents").is_none());
+        let residents: i64 = rows.iter().filter_map(|row| row.get("residents")?.parse::<i64>().ok()).sum();
+        cells![region, residents, persons, (residents > 0).then(|| persons * 100_000 / residents)]
+    })
 }
 
 fn rule_counts(q: &Asked<'_>) -> Vec<Cells> {
-    let row = |row: &Row| {
-        let rule = row.text("rule_id");
-        let changes = q.rows("changes").iter().filter(|change| change.is("rule_id", rule)).count() as i64;
-        let (persons, decides) = (row.number("persons"), row.number("decides"));
-        (rule.to_string(), cells![rule, row.get("color"), persons, decides, changes, row.get("basis_en")])
-    };
-    sorted(q.rows("rules").iter().map(row).collect())
+    each(groups(q.rows("rules"), |row| row.text("rule_id")), |rule, rows| {
+        let changes = q.only("changes", "rule_id", rule).count();
+        let [color, basis] = ["color", "basis_en"].map(|name| rows[0].get(name));
+        cells![rule, color, sum(rows, "persons"), sum(rows, "decides"), changes, basis]
+    })
 }
 
 fn several_reasons(q: &Asked<'_>) -> Vec<Cells> {
     let evidence = groups(q.rows("evidence"), |row| row.text("person_id"));
     let rules = |row: &Row| distinct(&evidence[row.text("person_id")], |row| row.text("rule_id"));
     let several = q.rows("colors").iter().filter(|row| rules(row) >= q.number("rules"));
-    let row = |((color, reasons), persons): ((&str, &str), Vec<&Row>)| {
+    let mut found = Vec::new();
+    for ((color, reasons), persons) in groups(several, |row| (row.text("color"), row.text("reasons"))) {
         let rows: i64 = persons.iter().map(|row| many(&evidence[row.text("person_id")])).sum();
         let keep = count(&persons, |row| row.is("color_without", color));
-        let key = (Reverse(many(&persons)), color.to_string(), reasons.to_string());
-        (key, cells![color, reasons, many(&persons), rows, keep])
-    };
-    sorted(groups(several, |row| (row.text("color"), row.text("reasons"))).into_iter().map(row).collect())
+        let number = many(&persons);
+        found.push(((Reverse(number), color, reasons), cells![color, reasons, number, rows, keep]));
+    }
+    sorted(found)
 }
 
 fn only_inferred(q: &Asked<'_>) -> Vec<Cells> {
-    let evidence = groups(q.rows("evidence"), |row| row.text("person_id"));
+    let evidence = groups(q.rows("evidence"), |row| (row.text("person_id"), row.text("color")));
     let contacts = groups(q.rows("contacts"), |row| row.text("person_id"));
     let mut found = Vec::new();
     for row in q.rows("colors") {
-        let person = row.text("person_id");
-        let own: Vec<&&Row> =
-            evidence[person].iter().filter(|reason| reason.is("color", row.text("color"))).collect();
-        let (&[reason], Some(contact)) = (own.as_slice(), contacts.get(person)) else { continue };
-        let contact = contact[0];
-        let inferred = reason.is("fact", "contact") && contact.is("observed_overlap_s", "0");
-        if !inferred || contact.number("ring") > q.number("ring") {
+        let [person, color] = ["person_id", "color"].map(|name| row.text(name));
+        let (&[reason], Some(contact)) = (&*evidence[&(person, color)], contacts.get(person)) else {
             continue;
+        };
+        let (ring, minutes) = (contact[0].number("ring"), contact[0].number("overlap_s") / 60);
+        let inferred = reason.is("fact", "contact") && contact[0].is("observed_overlap_s", "0");
+        if inferred && ring <= q.number("ring") {
+            let [region, without, until] = ["region_id", "color_without", "until"].map(|name| row.get(name));
+            let [rule, source, venue] = ["rule_id", "source_id", "venue_id"].map(|name| reason.text(name));
+            let mut cells = cells![person, region, color, without, rule, ring, source, venue];
+            cells.extend(cells![q.category(venue), minutes, until]);
+            found.push(((ring, minutes, row.number("person_id")), cells));
         }
-        let (ring, minutes) = (contact.number("ring"), contact.number("overlap_s") / 60);
-        let [region, color, without] = ["region_id", "color", "color_without"].map(|name| row.get(name));
-        let [rule, source, venue] = ["rule_id", "source_id", "venue_id"].map(|name| reason.text(name));
-        let (category, until) = (q.category(venue), row.get("until"));
-        let cells =
-            cells![person, region, color, without, rule, ring, source, venue, category, minutes, until];
-        found.push(((ring, minutes, row.number("person_id")), cells));
     }
     q.top(found)
 }
@@ -691,172 +647,149 @@ fn changes_tonight(q: &Asked<'_>) -> Vec<Cells> {
         let rule = row.get("rule_id").unwrap_or("none");
         [row.text("region_id"), row.text("color_before"), row.text("color_after"), rule].map(String::from)
     };
-    let groups = groups(q.rows("changes"), key).into_iter();
-    groups.map(|([region, before, after, rule], rows)| cells![region, before, after, rule, many(&rows)]).collect()
+    each(groups(q.rows("changes"), key), |[region, before, after, rule], rows| {
+        cells![region, before, after, rule, many(rows)]
+    })
 }
 
 fn releases_per_day(q: &Asked<'_>) -> Vec<Cells> {
     let rows = q.rows("calendar").iter().filter(|row| q.takes("region", row.text("region_id")));
-    let row = |(date, changes): (&str, Vec<&Row>)| {
-        let released = count(&changes, |row| row.is("color_after", q.params["healthy"]));
-        let regions = distinct(&changes, |row| row.text("region_id"));
-        cells![date, released, many(&changes) - released, regions]
-    };
-    groups(rows, |row| row.text("date")).into_iter().map(row).collect()
+    each(groups(rows, |row| row.text("date")), |date, changes| {
+        let released = count(changes, |row| row.is("color_after", q.params["healthy"]));
+        let regions = distinct(changes, |row| row.text("region_id"));
+        cells![date, released, many(changes) - released, regions]
+    })
 }
 
 fn due_this_week(q: &Asked<'_>) -> Vec<Cells> {
     let end = q.night.day + q.number("days");
     let due = q.rows("colors").iter().filter(|row| row.get("next_due").is_some_and(|due| day(due) < end));
-    let groups = groups(due, |row| (row.text("next_due"), row.text("region_id"), row.text("color")));
-    groups.into_iter().map(|((due, region, color), rows)| cells![due, region, color, many(&rows)]).collect()
+    let key = |row: &'_ Row| ["next_due", "region_id", "color"].map(|name| row.text(name).to_string());
+    each(groups(due, key), |[due, region, color], rows| cells![due, region, color, many(rows)])
 }
 
 fn test_compliance(q: &Asked<'_>) -> Vec<Cells> {
-    let tests = groups(q.facts("test"), |row| row.text("person_id"));
+    let tests = groups(q.only("facts", "fact", "test"), |row| row.text("person_id"));
     let taken = |row: &Row| -> Vec<&Row> {
         let in_time = |test: &&Row| q.local_day(test.at("at").unwrap()) >= day(row.text("since"));
         tests.get(row.text("person_id")).into_iter().flatten().copied().filter(in_time).collect()
     };
-    let row = |(group, persons): (&str, Vec<&Row>)| {
-        let waits = |row: &Row| row.text("missing").contains("negative test");
-        let due = count(&persons, |row| row.get("next_due").is_some_and(|due| day(due) == q.night.day));
-        let tested = count(&persons, |row| !taken(row).is_empty());
-        let waiting = count(&persons, |row| waits(row) && taken(row).is_empty());
-        let positive = count(&persons, |row| taken(row).iter().any(|test| test.is("what", "positive")));
-        let untested = many(&persons) - tested;
-        cells![group, many(&persons), count(&persons, waits), due, tested, untested, waiting, positive]
-    };
     let column = if q.params["by"] == "region" { "region_id" } else { "rule_id" };
-    groups(q.rows("colors"), |row| row.text(column)).into_iter().map(row).collect()
+    each(groups(q.rows("colors"), |row| row.text(column)), |group, persons| {
+        let waits = |row: &Row| row.text("missing").contains("negative test");
+        let due = count(persons, |row| row.get("next_due").is_some_and(|due| day(due) == q.night.day));
+        let tested = count(persons, |row| !taken(row).is_empty());
+        let waiting = count(persons, |row| waits(row) && taken(row).is_empty());
+        let positive = count(persons, |row| taken(row).iter().any(|test| test.is("what", "positive")));
+        let untested = many(persons) - tested;
+        cells![group, many(persons), count(persons, waits), due, tested, untested, waiting, positive]
+    })
 }
 
 fn who_is_overdue(q: &Asked<'_>) -> Vec<Cells> {
-    let row = |row: &Row| {
-        let person = row.text("person_id");
-        let last = |kind| {
-            let own = q.facts(kind).filter(|fact| fact.is("person_id", person)).collect::<Vec<_>>();
-            most(&own, "at").map(String::from)
-        };
-        let (region, since) = (row.text("region_id").to_string(), row.text("since").to_string());
-        let days = q.night.day - day(&since);
+    let mut found = Vec::new();
+    for row in q.rows("overdue").iter().filter(|row| q.takes("region", row.text("region_id"))) {
+        let (region, person, since) = (row.text("region_id"), row.text("person_id"), row.text("since"));
+        let own = |kind| q.only("facts", "person_id", person).filter(move |fact| fact.is("fact", kind));
+        let [test, checkin] = ["test", "checkin"].map(|kind| own(kind).map(|fact| fact.text("at")).max());
         let [color, rule, missing, without] =
             ["color", "rule_id", "missing", "color_without"].map(|name| row.get(name));
-        let (test, checkin) = (last("test"), last("checkin"));
-        let key = (region.clone(), since.clone(), row.number("person_id"));
-        (key, cells![region, person, color, rule, since, days, missing, test, checkin, without])
-    };
-    let rows = q.rows("overdue").iter().filter(|row| q.takes("region", row.text("region_id")));
-    sorted(rows.map(row).collect())
+        let days = q.night.day - day(since);
+        let cells = cells![region, person, color, rule, since, days, missing, test, checkin, without];
+        found.push(((region, since, row.number("person_id")), cells));
+    }
+    sorted(found)
 }
 
 fn open_appeals(q: &Asked<'_>) -> Vec<Cells> {
-    let row = |row: &Row| {
-        let (person, age) = (row.text("person_id"), row.number("age_days"));
-        let region = q.register(person, "region_id").unwrap_or("unknown");
-        let [filed, rule, file] = ["filed_on", "rule_id", "input_file"].map(|name| row.text(name).to_string());
-        let (color, line) = (q.register(person, "color"), row.number("input_row"));
-        let key = (Reverse(age), row.number("person_id"), rule.clone(), file.clone(), line);
-        (key, cells![age, filed, person, rule, color, region, file, line])
-    };
-    let waiting = q.rows("appeals").iter().filter(|row| row.number("age_days") >= q.number("days"));
-    sorted(waiting.map(row).collect())
+    let mut found = Vec::new();
+    for row in q.rows("appeals").iter().filter(|row| row.number("age_days") >= q.number("days")) {
+        let (person, age, line) = (row.text("person_id"), row.number("age_days"), row.number("input_row"));
+        let [filed, rule, file] = ["filed_on", "rule_id", "input_file"].map(|name| row.text(name));
+        let (color, region) = (q.register(person, "color"), q.register(person, "region_id"));
+        let cells = cells![age, filed, person, rule, color, region.unwrap_or("unknown"), file, line];
+        found.push(((Reverse(age), row.number("person_id"), rule, file, line), cells));
+    }
+    sorted(found)
 }
 
 fn orders_in_force(q: &Asked<'_>) -> Vec<Cells> {
-    let row = |row: &Row| {
-        let person = row.text("person_id");
-        let region = q.register(person, "region_id").unwrap_or("unknown");
-        let [color, rule] = ["color", "rule_id"].map(|name| q.register(person, name));
-        let (ordered, from, until) = (row.get("what"), row.text("at").to_string(), row.get("until"));
-        let (file, line) = (row.text("input_file").to_string(), row.number("input_row"));
-        let key = (row.number("person_id"), from.clone(), file.clone(), line);
-        let left = q.days_left(row);
-        (key, cells![person, ordered, from, until, left, color, rule, region, file, line])
-    };
-    let in_force = |row: &&Row| q.days_left(row).is_none_or(|days| days > 0);
-    sorted(q.facts("order").filter(in_force).map(row).collect())
+    let mut found = Vec::new();
+    for row in q.only("facts", "fact", "order").filter(|row| q.in_force(row)) {
+        let [person, from, file] = ["person_id", "at", "input_file"].map(|name| row.text(name));
+        let [color, rule, region] = ["color", "rule_id", "region_id"].map(|name| q.register(person, name));
+        let (region, line) = (region.unwrap_or("unknown"), row.number("input_row"));
+        let (ordered, until, left) = (row.get("what"), row.get("until"), q.days_left(row));
+        let cells = cells![person, ordered, from, until, left, color, rule, region, file, line];
+        found.push(((row.number("person_id"), from, file, line), cells));
+    }
+    sorted(found)
 }
 
 fn pushes_received(q: &Asked<'_>) -> Vec<Cells> {
-    let key = |row: &Row| {
-        let [origin, scheme] = ["which", "place_id"].map(|name| row.get(name).unwrap_or("unknown").to_string());
-        (origin, scheme, row.text("what").to_string())
-    };
-    let row = |((origin, scheme, color), pushes): (_, Vec<&Row>)| {
-        let persons = distinct(&pushes, |row| row.text("person_id"));
-        let in_force = count(&pushes, |row| q.days_left(row).is_none_or(|days| days > 0));
-        let last = most(&pushes, "at");
-        cells![origin, scheme, color, many(&pushes), persons, in_force, last]
-    };
-    groups(q.facts("push"), key).into_iter().map(row).collect()
+    let key =
+        |row: &Row| ["which", "place_id", "what"].map(|name| row.get(name).unwrap_or("unknown").to_string());
+    each(groups(q.only("facts", "fact", "push"), key), |[origin, scheme, color], pushes| {
+        let persons = distinct(pushes, |row| row.text("person_id"));
+        let in_force = count(pushes, |row| q.in_force(row));
+        let last = most(pushes, "at");
+        cells![origin, scheme, color, many(pushes), persons, in_force, last]
+    })
 }
 
 fn isolation_places(q: &Asked<'_>) -> Vec<Cells> {
-    let stays = q.facts("isolation").filter(|row| q.days_left(row).is_none_or(|days| days > 0));
-    let row = |(kind, stays): (&str, Vec<&Row>)| {
-        let persons = |wanted: &dyn Fn(Option<i64>) -> bool| {
-            let wanted = stays.iter().filter(|row| wanted(q.days_left(row)));
-            wanted.map(|row| row.text("person_id")).collect::<BTreeSet<_>>().len() as i64
+    let stays = q.only("facts", "fact", "isolation").filter(|row| q.in_force(row));
+    each(groups(stays, |row| row.text("what")), |kind, stays| {
+        let persons = |wanted: fn(i64, i64) -> bool| {
+            let left = |row: &Row| q.days_left(row).unwrap_or(i64::MAX);
+            let wanted = stays.iter().filter(|row| wanted(left(row), q.number("days")));
+            wanted.map(|row| row.text("person_id")).collect::<BTreeSet<_>>().len()
         };
-        let leaving = persons(&|left| left.is_some_and(|days| days <= q.number("days")));
-        let endless = persons(&|left| left.is_none());
-        cells![kind, persons(&|_| true), leaving, endless, least(&stays, "at")]
-    };
-    groups(stays, |row| row.text("what")).into_iter().map(row).collect()
+        let (leaving, endless) = (persons(|left, soon| left <= soon), persons(|left, _| left == i64::MAX));
+        cells![kind, persons(|_, _| true), leaving, endless, least(stays, "at")]
+    })
 }
 
 fn scans_by_hour(q: &Asked<'_>) -> Vec<Cells> {
-    let mut of: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
-    for row in q.rows("traffic").iter().filter(|row| row.number("arrivals") > 0) {
-        let hour = row.at("hour").unwrap() / 3_600 + q.number("utc_offset_hours");
-        of.entry(hour.rem_euclid(24)).or_default().push(row.number("arrivals"));
-    }
-    let all: i64 = of.values().flatten().sum();
-    let row = |(hour, arrivals): (i64, Vec<i64>)| {
-        let sum: i64 = arrivals.iter().sum();
-        cells![hour, sum, arrivals.len() as i64, arrivals.iter().max().copied(), per_mille(sum, all)]
-    };
-    of.into_iter().map(row).collect()
+    let hour = |row: &Row| row.at("hour").unwrap() / 3_600 + q.number("utc_offset_hours");
+    let all = q.rows("traffic").iter().map(|row| row.number("arrivals")).sum();
+    each(groups(q.rows("traffic"), |row| hour(row).rem_euclid(24)), |hour, rows| {
+        let (arrivals, most) = (sum(rows, "arrivals"), rows.iter().map(|row| row.number("arrivals")).max());
+        cells![hour, arrivals, many(rows), most, per_mille(arrivals, all)]
+    })
 }
 
 fn input_rates(q: &Asked<'_>) -> Vec<Cells> {
-    let row = |(table, files): (&str, Vec<&Row>)| {
+    each(groups(q.rows("inputs"), |row| row.text("table")), |table, files| {
         let [rows, accepted, merged, rejected] =
-            ["rows", "accepted", "merged", "rejected"].map(|name| sum(&files, name));
+            ["rows", "accepted", "merged", "rejected"].map(|name| sum(files, name));
         assert_eq!(rows, accepted + merged + rejected, "{table}");
         let (repeated, refused) = (per_mille(merged, rows), per_mille(rejected, rows));
-        cells![table, many(&files), rows, accepted, merged, rejected, repeated, refused]
-    };
-    groups(q.rows("inputs"), |row| row.text("table")).into_iter().map(row).collect()
+        cells![table, many(files), rows, accepted, merged, rejected, repeated, refused]
+    })
 }
 
 fn late_facts(q: &Asked<'_>) -> Vec<Cells> {
-    let row = |(kind, facts): (&str, Vec<&Row>)| {
+    each(groups(q.rows("facts"), |row| row.text("fact")), |kind, facts| {
         let delay = |row: &Row| (row.at("known_at").unwrap() - row.at("at").unwrap()).max(0);
-        let late = count(&facts, |row| delay(row) > q.number("hours") * 3_600);
+        let late = count(facts, |row| delay(row) > q.number("hours") * 3_600);
         let sum: i64 = facts.iter().map(|row| delay(row)).sum();
         let longest = facts.iter().map(|row| delay(row)).max().map(|seconds| seconds / 3_600);
-        let mean = sum / many(&facts) / 3_600;
-        cells![kind, many(&facts), late, per_mille(late, many(&facts)), mean, longest]
-    };
-    groups(q.rows("facts"), |row| row.text("fact")).into_iter().map(row).collect()
+        cells![kind, many(facts), late, per_mille(late, many(facts)), sum / many(facts) / 3_600, longest]
+    })
 }
 
 fn reject_reasons(q: &Asked<'_>) -> Vec<Cells> {
     let key = |row: &Row| ["table", "file", "column", "reason"].map(|name| row.text(name).to_string());
-    let row = |([table, file, column, reason], rows): ([String; 4], Vec<&Row>)| {
+    each(groups(q.rows("rejects"), key), |[table, file, column, reason], rows| {
         let first = rows.iter().map(|row| row.number("row")).min();
-        cells![table, file, column, reason, many(&rows), first]
-    };
-    groups(q.rows("rejects"), key).into_iter().map(row).collect()
+        cells![table, file, column, reason, many(rows), first]
+    })
 }
 
 fn coverage(q: &Asked<'_>) -> Vec<Cells> {
-    let row = |row: &Row| {
-        let (residents, seen) = (row.number("residents"), row.number("with_visits"));
-        let region = row.text("region_id").to_string();
-        (region.clone(), cells![region, residents, seen, residents - seen, per_mille(seen, residents)])
-    };
-    sorted(q.rows("districts").iter().map(row).collect())
+    each(groups(q.rows("districts"), |row| row.text("region_id")), |region, rows| {
+        let (residents, seen) = (sum(rows, "residents"), sum(rows, "with_visits"));
+        cells![region, residents, seen, residents - seen, per_mille(seen, residents)]
+    })
 }
