@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, Config, Edges, TimeUnit};
-use crate::error::{Error, Result};
+use crate::error::{EXIT_CODES, Error, Result};
 use crate::outputs::explain::Language;
 use crate::schema;
 use crate::time::{self, Reading};
@@ -23,7 +23,13 @@ pub struct Cli {
 }
 
 const EXIT_STATUS: &str = "Exit status: 0 done or nothing to do, 1 done with rejects above the limit, 2 usage or input \
-table, 3 held for approval, 4 conflict or locked, 5 storage, 6 integrity refused, 130 interrupted.";
+table, 3 held for approval, 4 conflict or locked, 5 storage, 6 integrity refused, 130 interrupted; `ringtrace help \
+exit-codes` says what to do on each.";
+
+/// The exit statuses, a line each, with what to do.
+pub fn exit_codes() -> String {
+    EXIT_CODES.iter().map(|(status, means, then)| format!("{status:>3}  {means}\n     {then}\n")).collect()
+}
 
 /// Options of every command.
 #[derive(Args, Clone)]
@@ -51,6 +57,9 @@ pub enum Command {
         /// Folder to make it in
         #[arg(long, value_name = "DIR", default_value = "./ringtrace-demo")]
         out: PathBuf,
+        /// Open the night's report in the browser
+        #[arg(long)]
+        open: bool,
     },
     /// Make a synthetic world with planted cases and known truth
     Generate {
@@ -97,6 +106,24 @@ pub enum Command {
         /// A past night again, from what was known then: written to the folder as-of below the runs, published nights stay
         #[arg(long, value_name = "YYYY-MM-DD")]
         as_of: Option<String>,
+        /// What else it would be; nothing is published then.
+        #[command(flatten)]
+        supposing: Supposing,
+        /// Write gauges for the textfile collector of node_exporter, however it ends; the name must end in .prom
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["what_if", "min_overlap"])]
+        metrics: Option<PathBuf>,
+    },
+    /// Compare two nights: whose color differs, where, and by which rules
+    Diff {
+        /// Folder of the first night
+        #[arg(value_name = "RUN_A")]
+        a: PathBuf,
+        /// Folder of the second
+        #[arg(value_name = "RUN_B")]
+        b: PathBuf,
+        /// Folder to write diff.parquet, diff.csv and diff.html to; must be empty or absent
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
     },
     /// Why a person has the color they have
     Explain {
@@ -195,6 +222,15 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// What the exit status of every command means
+    #[command(after_long_help = exit_codes())]
+    ExitCodes,
+    /// Manual pages, one a command
+    Man {
+        /// Folder to write ringtrace.1, ringtrace-run.1 and so on to
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
     /// Shell completions, on standard output
     Completions {
         /// The shell
@@ -248,6 +284,30 @@ pub struct InputArgs {
     /// Zone of times that carry none, such as Asia/Shanghai
     #[arg(long, value_name = "ZONE")]
     pub time_zone: Option<String>,
+}
+
+/// What a night would be under other rules. Nothing is published; the visit store takes in new files as a night would.
+#[derive(Args)]
+pub struct Supposing {
+    /// Under another policy or scheme, or both where they share a name, as nhc-9 does
+    #[arg(long, value_name = "NAME", conflicts_with = "as_of")]
+    pub what_if: Option<String>,
+    /// What to compare that with; the configuration as it is without it
+    #[arg(long, value_name = "NAME", requires = "what_if")]
+    pub against: Option<String>,
+    /// Under several thresholds, as 5m,10m,15m,30m: contacts and colors by each
+    #[arg(long, value_name = "TIME,…", value_delimiter = ',', conflicts_with_all = ["what_if", "as_of"])]
+    pub min_overlap: Vec<String>,
+    /// Folder to write tables and a page with a chart to; must be empty or absent
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+impl Supposing {
+    /// Whether anything is supposed.
+    pub fn is_asked(&self) -> bool {
+        self.what_if.is_some() || !self.min_overlap.is_empty()
+    }
 }
 
 /// Options of `trace`.

@@ -226,6 +226,30 @@ impl Config {
         Config::from_text(&text, base, &path.display().to_string())
     }
 
+    /// The configuration at `path` with another policy or scheme in it, or both where they share the name, as editions of the
+    /// national protocol do. What `[contacts]` says still comes before the policy.
+    ///
+    /// # Errors
+    /// As for [`Config::read`]; `usage` if nothing is called `name`.
+    pub fn supposing(path: &Path, name: &str) -> Result<Config> {
+        Config::read(path)?;
+        let text =
+            std::fs::read_to_string(path).map_err(Error::storage(path, "reading the configuration"))?;
+        let mut keys: toml::Table = toml::from_str(&text).map_err(|e| explain_toml(&e, &text, name))?;
+        let is_policy = Policy::named(Some(name)).is_ok();
+        let scheme = crate::colors::Scheme::load(name, base_of(path));
+        if is_policy {
+            keys.insert("policy".into(), name.into());
+        }
+        match scheme {
+            Ok(_) => drop(keys.insert("scheme".into(), name.into())),
+            Err(error) if !is_policy => return Err(error),
+            Err(_) => {}
+        }
+        let text = toml::to_string(&keys).expect("keys that were read");
+        Config::from_text(&text, base_of(path), &path.display().to_string())
+    }
+
     /// The configuration in `text`. `name` stands for it in messages.
     ///
     /// # Errors

@@ -8,6 +8,42 @@ use std::path::{Path, PathBuf};
 /// A `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// Every exit status, what it means, and what to do.
+pub const EXIT_CODES: [(u8, &str, &str); 8] = [
+    (0, "done, or nothing to do", "nothing"),
+    (
+        1,
+        "done, with more rejects than rejects_max_percent",
+        "look at `ringtrace query --run DIR reject-reasons`; rejects.parquet names file, row and column",
+    ),
+    (
+        2,
+        "the command line, the configuration or the shape of an input table",
+        "mend what the message names; `ringtrace doctor --config FILE` finds all such problems at once",
+    ),
+    (
+        3,
+        "a night is held: far more people than usual would turn to a worse color",
+        "look at its folder under held; mend the input, or let two people approve it as the message says",
+    ),
+    (
+        4,
+        "in conflict with what is there: another run goes on, or something else was published in that place",
+        "wait and run again, or choose another date or folder",
+    ),
+    (
+        5,
+        "the system refused to read or write",
+        "free space, mend rights or the share, and run the same command again; nothing half-written is in use",
+    ),
+    (
+        6,
+        "a file is damaged, or publishing would break a promise",
+        "fetch or restore the file that is named; nothing was published",
+    ),
+    (130, "interrupted", "run the same command again"),
+];
+
 /// A failed command: what went wrong, and in most kinds what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

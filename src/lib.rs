@@ -50,6 +50,7 @@ pub mod outputs;
 
 pub mod backward;
 pub mod generate;
+pub mod once;
 pub mod pipeline;
 
 pub mod cli;

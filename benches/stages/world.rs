@@ -4,7 +4,8 @@ use std::path::Path;
 
 use ringtrace::config::Config;
 use ringtrace::generate::{WorldSpec, write};
-use ringtrace::pipeline::{self, From, Progress, Purpose};
+use ringtrace::once::{self, From};
+use ringtrace::pipeline::{self, Progress, Purpose};
 use ringtrace::store::ingest::ingest;
 use ringtrace::time::{parse_date, utc_day_name};
 
@@ -39,7 +40,7 @@ pub fn run(size: Size) {
 
     let trace = |config: &Config, from: From<'_>, out: &str| {
         let out = folder.path().join(out);
-        let trace = pipeline::trace(config, &from, false, &out, &Silent).expect("a trace");
+        let trace = once::trace(config, &from, false, &out, &Silent).expect("a trace");
         let bytes = |name: &str| std::fs::read(out.join(name)).expect("a result");
         (trace.counts.rings, bytes("contacts.parquet"), bytes("exposures.parquet"))
     };

@@ -1,6 +1,8 @@
 //! What each command does, in terms of the stages; and what it prints.
 
+mod compare;
 mod doctor;
+mod metrics;
 mod questions;
 
 use std::path::Path;
@@ -8,18 +10,19 @@ use std::path::Path;
 use clap::CommandFactory;
 use serde_json::json;
 
-use crate::cli::{AnswerFormat, Cli, Command, Common, ContactsArgs, SchemaOf, TraceArgs};
+use crate::cli::{AnswerFormat, Cli, Command, Common, ContactsArgs, SchemaOf, TraceArgs, exit_codes};
 use crate::colors::{Scheme, vectors};
 use crate::config::{Config, base_of};
-use crate::error::{Error, Result};
+use crate::error::{EXIT_CODES, Error, Result};
 use crate::generate::{self, WorldSpec};
+use crate::once::{self, From, Selection};
 use crate::outputs::explain::{self, Identify};
 use crate::outputs::query;
 use crate::outputs::read::{Run, id_at};
 use crate::outputs::record::Balance;
 use crate::outputs::report::{Audience, Report};
 use crate::outputs::summary::{self, many, n};
-use crate::pipeline::{self, From, Night, Purpose, Selection};
+use crate::pipeline::{self, Night, Purpose};
 use crate::progress::Screen;
 use crate::store::ingest;
 use crate::store::publish;
@@ -46,7 +49,7 @@ pub fn execute(cli: Cli) -> Result<Outcome> {
     }
     let screen = Screen::new(common.quiet);
     match cli.command {
-        Command::Demo { out } => demo(&out, &common, &screen),
+        Command::Demo { out, open } => demo(&out, open, &common, &screen),
         Command::Generate { people, days, seed, first_day, facts, out } => {
             let date = time::parse_date(&first_day)?;
             let first_day = (date - jiff::civil::Date::constant(1970, 1, 1)).get_days();
@@ -98,14 +101,22 @@ pub fn execute(cli: Cli) -> Result<Outcome> {
         }
         Command::Trace(args) => trace(&args, &common, &screen),
         Command::Contacts(args) => contacts(&args, &common, &screen),
-        Command::Run { config: path, date, as_of } => {
-            let config = within(&common, Config::read(&path)?);
+        Command::Run { config, date, as_of, supposing, metrics } => {
+            if supposing.out.is_some() && !supposing.is_asked() {
+                let help = "give --what-if or --min-overlap, or leave --out away: a night goes where the configuration says";
+                return Err(Error::usage("--out is for what is only supposed", help));
+            }
             let purpose = if as_of.is_some() { Purpose::LookBack } else { Purpose::Publish };
-            let date = time::parse_date(&date.or(as_of).expect("clap asks for one"))?;
-            let night = pipeline::night(&config, base_of(&path), date, purpose, &screen)?;
-            print_night(&night, &common)?;
-            Ok(outcome(&night.read, &config))
+            let date = date.or(as_of).expect("clap asks for one");
+            if supposing.is_asked() {
+                return compare::suppose(&config, time::parse_date(&date)?, &supposing, &common, &screen);
+            }
+            match metrics {
+                Some(file) => metrics::told(&file, || run(&config, &date, purpose, &common, &screen)),
+                None => run(&config, &date, purpose, &common, &screen).map(|(outcome, _)| outcome),
+            }
         }
+        Command::Diff { a, b, out } => compare::runs([&a, &b], out.as_deref(), &common),
         Command::Explain { run, person_id, time_zone, config, language, identify, evidence_pack } => {
             let folder = run;
             let run = Run::open(&folder)?;
@@ -211,6 +222,26 @@ pub fn execute(cli: Cli) -> Result<Outcome> {
             Ok(Outcome::Done)
         }
         Command::Doctor { config } => doctor::run(config.as_deref(), &common),
+        Command::ExitCodes => {
+            let code = |(status, means, then): &(u8, &str, &str)| json!({"status": status, "means": means, "then": then});
+            say(
+                &common,
+                || exit_codes().trim_end().to_string(),
+                || json!(EXIT_CODES.iter().map(code).collect::<Vec<_>>()),
+            )?;
+            Ok(Outcome::Done)
+        }
+        Command::Man { out } => {
+            publish::create_folder(&out)?;
+            clap_mangen::generate_to(Cli::command(), &out).map_err(Error::storage(&out, "writing"))?;
+            let pages = publish::list(&out)?;
+            say(
+                &common,
+                || format!("{} in {}", many(pages.len() as u64, "page"), out.display()),
+                || json!({"out": out}),
+            )?;
+            Ok(Outcome::Done)
+        }
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "ringtrace", &mut script);
@@ -218,6 +249,20 @@ pub fn execute(cli: Cli) -> Result<Outcome> {
             Ok(Outcome::Done)
         }
     }
+}
+
+/// One night, told on the screen.
+fn run(
+    path: &Path,
+    date: &str,
+    purpose: Purpose,
+    common: &Common,
+    screen: &Screen,
+) -> Result<(Outcome, Night)> {
+    let config = within(common, Config::read(path)?);
+    let night = pipeline::night(&config, base_of(path), time::parse_date(date)?, purpose, screen)?;
+    print_night(&night, common)?;
+    Ok((outcome(&night.read, &config), night))
 }
 
 /// Writes a file that is not there yet.
@@ -334,7 +379,7 @@ fn balance_words(b: &Balance) -> String {
 /// The demo's world: large enough for two rings and a crowd, small enough for a first minute.
 const DEMO: WorldSpec = WorldSpec { people: 60_000, days: 14, seed: 7, first_day: 19_052, facts: true };
 
-fn demo(out: &Path, common: &Common, screen: &Screen) -> Result<Outcome> {
+fn demo(out: &Path, open: bool, common: &Common, screen: &Screen) -> Result<Outcome> {
     let config_path = out.join("ringtrace.toml");
     if let Ok(text) = std::fs::read_to_string(&config_path)
         && text != DEMO.config()
@@ -379,6 +424,9 @@ fn demo(out: &Path, common: &Common, screen: &Screen) -> Result<Outcome> {
         let next = next_commands(&night.folder)?;
         say(common, || next, || json!(null))?;
     }
+    if open {
+        open_page(&night.folder.join("report.html"))?;
+    }
     Ok(outcome(&night.read, &config))
 }
 
@@ -394,6 +442,7 @@ fn next_commands(folder: &Path) -> Result<String> {
     }
     lines.push(format!("    ringtrace query --run {} venue-hotspots", folder.display()));
     lines.push("  (ringtrace is `cargo run --release --` here, or target/release/ringtrace)".into());
+    lines.push(format!("\n  report: {}  (--open opens it)", folder.join("report.html").display()));
     Ok(lines.join("\n"))
 }
 
@@ -416,7 +465,7 @@ fn print_night(night: &Night, common: &Common) -> Result<()> {
 fn trace(args: &TraceArgs, common: &Common, screen: &Screen) -> Result<Outcome> {
     let config = within(common, args.config()?);
     let from = args.store.as_deref().map_or(From::Files, From::Store);
-    let trace = pipeline::trace(&config, &from, args.sources, &args.out, screen)?;
+    let trace = once::trace(&config, &from, args.sources, &args.out, screen)?;
     let words = || {
         let counts = &trace.counts;
         let mut lines =
@@ -443,7 +492,7 @@ fn contacts(args: &ContactsArgs, common: &Common, screen: &Screen) -> Result<Out
     let config = within(common, config);
     let from = args.store.as_deref().map_or(From::Files, From::Store);
     let selection = Selection { period, venues: args.venue.clone(), region: args.region.clone() };
-    let (pairs, balance) = pipeline::contacts(&config, &from, &selection, &args.out, screen)?;
+    let (pairs, balance) = once::contacts(&config, &from, &selection, &args.out, screen)?;
     let seconds: u64 = pairs.iter().map(|p| p.overlap_s).sum();
     let exposures: u64 = pairs.iter().map(|p| u64::from(p.exposures)).sum();
     say(

@@ -2,6 +2,7 @@
 
 pub mod calendar;
 pub mod csv;
+pub mod diff;
 pub mod explain;
 pub mod facts;
 pub mod hold;
@@ -16,5 +17,6 @@ pub mod report;
 pub mod run;
 pub mod stream;
 pub mod summary;
+pub mod sweep;
 pub mod survey;
 pub mod tables;

@@ -8,10 +8,10 @@ mod cases;
 mod colors;
 mod contacts;
 mod page;
-mod rows;
+pub(in crate::outputs) mod rows;
 mod suppress;
 mod tonight;
-mod words;
+pub(in crate::outputs) mod words;
 
 use std::path::{Path, PathBuf};
 
@@ -27,7 +27,7 @@ use crate::outputs::survey;
 use crate::store::publish;
 
 pub use page::{html, json};
-pub use words::Words;
+pub use words::{Words, w};
 
 /// Counts of fewer people than this are not shown, unless asked for otherwise.
 pub const SUPPRESS_BELOW: u64 = 10;
@@ -185,18 +185,18 @@ pub struct Table {
 
 impl Table {
     /// A table without rows.
-    fn new(id: &'static str, title: Words, about: Words, chart: Option<&'static str>) -> Table {
+    pub fn new(id: &'static str, title: Words, about: Words, chart: Option<&'static str>) -> Table {
         Table { id, title, about, chart, columns: Vec::new(), rows: Vec::new(), more: 0 }
     }
 
     /// With a further column.
-    fn column(mut self, name: impl Into<String>, kind: Kind, title: Words) -> Table {
+    pub fn column(mut self, name: impl Into<String>, kind: Kind, title: Words) -> Table {
         self.columns.push(Column { name: name.into(), kind, title });
         self
     }
 
-    /// With these rows.
-    fn rows(mut self, rows: Vec<Vec<Cell>>) -> Table {
+    /// With these rows, each with a cell a column.
+    pub fn rows(mut self, rows: Vec<Vec<Cell>>) -> Table {
         debug_assert!(rows.iter().all(|row| row.len() == self.columns.len()), "{}: a cell a column", self.id);
         self.rows = rows;
         self
@@ -248,12 +248,38 @@ pub struct SchemeOf {
     healthy: String,
 }
 
+impl SchemeOf {
+    fn new(scheme: &Scheme) -> SchemeOf {
+        SchemeOf {
+            id: scheme.id.clone(),
+            version: scheme.version,
+            name: Words::new(&scheme.name.en, &scheme.name.zh),
+            severity: scheme.severity.clone(),
+            healthy: scheme.healthy().into(),
+        }
+    }
+}
+
+/// How old the newest row of each input of a night is, in local days, by input: `scans` or `visits`, `cases`, and the kinds
+/// of facts.
+///
+/// # Errors
+/// Those of reading its tables.
+pub fn input_ages(run: &crate::outputs::read::Run) -> Result<Vec<(String, u64)>> {
+    let (scheme, date) = (run.scheme()?, crate::time::parse_date(&run.record.date)?);
+    let source =
+        Source { tables: run, record: &run.record, scheme: &scheme, date, audience: Audience::OFFICE };
+    tonight::ages(&source)
+}
+
 /// A report, as `report.json` holds it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     ringtrace: String,
+    title: Words,
     date: String,
     time_zone: String,
+    comparison: bool,
     public: bool,
     suppress_below: u64,
     scheme: SchemeOf,
@@ -295,17 +321,16 @@ impl Report {
         ];
         Ok(Report {
             ringtrace: record.identity.ringtrace.clone(),
+            title: Words::new(
+                format!("Contact tracing, night of {}", record.date),
+                format!("{} 接触者追踪日报", record.date),
+            ),
             date: record.date.clone(),
             time_zone: record.identity.time_zone.clone(),
+            comparison: false,
             public: audience.public,
             suppress_below: audience.suppress_below,
-            scheme: SchemeOf {
-                id: scheme.id.clone(),
-                version: scheme.version,
-                name: Words::new(&scheme.name.en, &scheme.name.zh),
-                severity: scheme.severity.clone(),
-                healthy: scheme.healthy().into(),
-            },
+            scheme: SchemeOf::new(scheme),
             before: record.identity.before.as_ref().map(|before| before.date.clone()),
             held: held.map(str::to_string),
             // What the program says may hold small counts.
@@ -315,21 +340,17 @@ impl Report {
         })
     }
 
-    /// A report of tables that are not a night's, such as a comparison.
-    pub fn of_sections(record: &RunRecord, scheme: &Scheme, sections: Vec<Section>) -> Report {
+    /// A report of tables that are not a night's, such as a comparison of registers. Nothing is suppressed.
+    pub fn of_sections(date: Date, scheme: &Scheme, title: Words, sections: Vec<Section>) -> Report {
         Report {
             ringtrace: env!("CARGO_PKG_VERSION").into(),
-            date: record.date.clone(),
-            time_zone: record.identity.time_zone.clone(),
+            title,
+            date: date.to_string(),
+            time_zone: scheme.time_zone.iana_name().unwrap_or("UTC").into(),
+            comparison: true,
             public: false,
             suppress_below: 0,
-            scheme: SchemeOf {
-                id: scheme.id.clone(),
-                version: scheme.version,
-                name: Words::new(&scheme.name.en, &scheme.name.zh),
-                severity: scheme.severity.clone(),
-                healthy: scheme.healthy().into(),
-            },
+            scheme: SchemeOf::new(scheme),
             before: None,
             held: None,
             messages: Vec::new(),

@@ -6,25 +6,27 @@
 const report = JSON.parse(document.getElementById("data").textContent);
 const tables = new Map(report.sections.flatMap((section) => section.tables.map((table) => [table.id, table])));
 
-// The longest chart on a screen and on a sheet of paper, in rows; the rest is in the table, and a note says so.
+// The most rows and days a chart shows; the rest is in the table, and a note says so.
 const ROWS_MAX = 60;
-// A4 between the margins of page.css, in CSS pixels.
-const PAPER_WIDTH = 685;
-const PAPER_HEIGHT = 860;
+const DAYS_MAX = 400;
+// A4 between the margins of page.css, in CSS pixels; the height leaves room for a heading.
+const PAPER = { width: 685, height: 800 };
 
 const WORDS = {
   nothing: { en: "Nothing to draw: there are no rows.", zh: "没有可绘制的数据。" },
   failed: { en: "This chart could not be drawn; its numbers are in the table.", zh: "此图无法绘制，数字见表格。" },
-  cut: { en: "Drawn: the first {n} of {all} rows.", zh: "图中仅绘制前 {n} 行，共 {all} 行。" },
-  withheld: { en: "withheld", zh: "不公布" },
-  unknown: { en: "none", zh: "无" },
+  cut: { en: "Drawn: the first {n} of {all}.", zh: "图中仅绘制前 {n} 项，共 {all} 项。" },
+  stayed: { en: "Left out: {n} persons who were and stay {color}.", zh: "未绘出：一直为{color}的 {n} 人。" },
+  withheld: { en: "withheld: {less}", zh: "不公布：{less}" },
+  noRule: { en: "no rule: no reason is left", zh: "无规则（已无赋码原因）" },
   persons: { en: "persons", zh: "人数" },
   minutes: { en: "minutes", zh: "分钟" },
   days: { en: "days", zh: "天" },
   cases: { en: "cases", zh: "病例数" },
   share: { en: "share, %", zh: "占比（%）" },
+  ring: { en: "ring {n} ({persons} persons)", zh: "第 {n} 圈（{persons} 人）" },
   onset: { en: "By day of onset", zh: "按发病日" },
-  reported: { en: "By day of report", zh: "按报告日" },
+  report: { en: "By day of report", zh: "按报告日" },
   confirmed: { en: "confirmed", zh: "确诊" },
   asymptomatic: { en: "asymptomatic", zh: "无症状感染" },
   suspected: { en: "suspected", zh: "疑似" },
@@ -35,63 +37,36 @@ const WORDS = {
   plausible: { en: "plausible link", zh: "合理的传播关系" },
   implausible: { en: "implausible link (!)", zh: "存疑的传播关系（!）" },
   before: { en: "before", zh: "之前" },
-  tonight: { en: "tonight", zh: "今日" },
-  stayed: { en: "Left out: {n} persons who were and stay {color}.", zh: "未绘出：一直为{color}的 {n} 人。" },
-  ring: { en: "ring {n}", zh: "第 {n} 圈" },
-  color: {
-    purple: { en: "purple", zh: "紫码" }, red: { en: "red", zh: "红码" }, orange: { en: "orange", zh: "橙码" },
-    yellow: { en: "yellow", zh: "黄码" }, green: { en: "green", zh: "绿码" },
-  },
-};
-
-// How each chart is read: a note below it and the second half of its name for those who hear the page.
-const HOW = {
-  color_flow: {
-    en: "Each band is a group of persons, from its color before (left) to its color tonight (right); the wider, the more. Bands too thin to be seen are widened.",
-    zh: "每条色带代表一组人，左为之前的颜色，右为今日的颜色；色带越宽，人数越多。过细的色带已适当加宽。",
-  },
-  changes_by_rule: { en: "A bar a rule: persons whose color it changed. Hatch and color show the new color.", zh: "每条横条为一条规则：因其变色的人数。颜色和纹理表示新颜色。" },
-  coverage: { en: "A bar a district: residents with at least one visit, in percent.", zh: "每条横条为一个区：至少有一次到访记录的居民所占百分比。" },
-  epidemic_curve: {
-    en: "A bar a day: cases by status, with the mean of seven days as a line. Gray hatched days are not yet complete.",
-    zh: "每根柱为一天：按状态统计的病例数；折线为 7 日均值。灰色斜纹的日子数据尚不完整。",
-  },
-  transmission: {
-    en: "A row a case, placed at its day; an arrow runs from the infector to the case. Dashed arrows marked ! are implausible.",
-    zh: "每行为一名病例，横轴为日期；箭头由感染者指向被感染者。带“!”的虚线箭头表示该关系存疑。",
-  },
-  delays: { en: "Two bars a measure: the median and the 90th percentile, in days.", zh: "每项指标两条横条：中位数和第 90 百分位数（天）。" },
-  rings: { en: "A bar a ring: minutes of contact, observed and inferred.", zh: "每条横条为一圈：接触分钟数，分为实测与推算。" },
-  contacts_per_case: { en: "How many cases have how many contacts, for each ring.", zh: "各圈中，拥有不同接触者数量的病例有多少。" },
-  hot_spots: { en: "Two bars a venue: cases seen and cases expected by chance; at the end of the first, their ratio.", zh: "每个场所两条横条：实际病例数与随机预期病例数；第一条末端为两者之比。" },
-  venue_hours: { en: "A row a venue, a column each six hours: the darker (on a dark page, the brighter), the more persons.", zh: "每行为一个场所，每列为 6 小时；颜色越深（深色页面上越亮），人数越多。" },
-  observed: { en: "A bar a category of venue: minutes of contact, observed and inferred.", zh: "每条横条为一类场所：接触分钟数，分为实测与推算。" },
-  districts: { en: "A bar a district: persons under each color.", zh: "每条横条为一个区：各颜色的人数。" },
-  releases: { en: "A bar a day: persons whose color becomes milder, by change.", zh: "每根柱为一天：颜色转轻的人数，按变化分类。" },
+  tonight: { en: "{date} (tonight)", zh: "{date}（今日）" },
+  purple: { en: "purple", zh: "紫码" },
+  red: { en: "red", zh: "红码" },
+  orange: { en: "orange", zh: "橙码" },
+  yellow: { en: "yellow", zh: "黄码" },
+  green: { en: "green", zh: "绿码" },
 };
 
 const LIGHT = {
-  ink: "#1b1f24", soft: "#505a66", line: "#d5dae1", page: "#f6f7f9", box: "#ffffff",
+  ink: "#1b1f24", soft: "#505a66", line: "#d5dae1", box: "#ffffff", hatch: "rgba(0, 0, 0, 0.6)",
   purple: "#6b2fa0", red: "#c62828", orange: "#f08a24", yellow: "#f5d800", green: "#2e8b57",
-  one: "#1f5fa8", two: "#f0a030", three: "#8a94a0", heat: ["#e3edf8", "#7fb0dd", "#0d3c73"], heatInk: ["#1b1f24", "#ffffff"],
+  one: "#1f5fa8", two: "#f0a030", three: "#a9b2bc", heat: ["#dce9f7", "#7fb0dd", "#0d3c73"],
 };
 const DARK = {
-  ink: "#e9ecf0", soft: "#b0b8c2", line: "#3b434d", page: "#1e2228", box: "#14171b",
+  ink: "#e9ecf0", soft: "#b0b8c2", line: "#3b434d", box: "#14171b", hatch: "rgba(0, 0, 0, 0.65)",
   purple: "#b283e6", red: "#f06060", orange: "#f5a04c", yellow: "#f5dc3c", green: "#58bd86",
-  one: "#6cabf0", two: "#f2b45c", three: "#98a2ae", heat: ["#22344a", "#3f7fc0", "#d4e8ff"], heatInk: ["#ffffff", "#14171b"],
+  one: "#6cabf0", two: "#f2b45c", three: "#98a2ae", heat: ["#22344a", "#3f7fc0", "#d4e8ff"],
 };
-const PAPER = { ...LIGHT, page: "#ffffff" };
 
 // Hatches, so that no bar is told by its color alone.
-const INK = "rgba(0, 0, 0, 0.55)";
-const PLAIN = { symbol: "none" };
-const DOTS = { symbol: "circle", symbolSize: 0.55, dashArrayX: [[6, 6], [0, 6, 6, 0]], dashArrayY: [5, 0], color: INK };
-const RISING = { symbol: "rect", dashArrayX: [1, 0], dashArrayY: [1.5, 5], rotation: -Math.PI / 4, color: INK };
-const FALLING = { ...RISING, rotation: Math.PI / 4 };
-const FLAT = { ...RISING, rotation: 0, dashArrayY: [1.5, 6] };
-const SQUARES = { symbol: "rect", symbolSize: 0.6, dashArrayX: [6, 6], dashArrayY: [6, 6], color: INK };
-const HATCHES = { purple: { ...DOTS, color: "rgba(255, 255, 255, 0.7)" }, red: { ...RISING, color: "rgba(255, 255, 255, 0.75)" }, orange: FLAT, yellow: SQUARES, green: PLAIN };
-const HATCH_ORDER = [PLAIN, RISING, DOTS, FALLING, FLAT, SQUARES];
+const STRIPES = { symbol: "rect", dashArrayX: [1, 0], dashArrayY: [1.5, 5] };
+const HATCHES = {
+  plain: { symbol: "none" },
+  rising: { ...STRIPES, rotation: -Math.PI / 4 },
+  dots: { symbol: "circle", symbolSize: 0.6, dashArrayX: [[5, 5], [0, 5, 5, 0]], dashArrayY: [5, 0] },
+  falling: { ...STRIPES, rotation: Math.PI / 4 },
+  flat: { ...STRIPES, rotation: 0, dashArrayY: [1.5, 5] },
+  upright: { ...STRIPES, rotation: Math.PI / 2 },
+};
+const HATCH_OF_COLOR = { purple: "dots", red: "rising", orange: "flat", yellow: "upright", green: "plain" };
 
 let language = "en";
 let printing = false;
@@ -99,205 +74,230 @@ let printing = false;
 // ---- words and numbers ----
 
 const t = (words) => words?.[language] ?? words?.en ?? "";
-const say = (key, values = {}) => Object.entries(values).reduce((text, [name, value]) => text.replace(`{${name}}`, value), t(WORDS[key]));
-const colorName = (name) => t(WORDS.color[name]) || name;
-const withheld = (cell) => typeof cell === "string" && cell.startsWith("<");
+const say = (key, values = {}) => t(WORDS[key]).replace(/\{(\w+)\}/g, (_, name) => values[name]);
+const colorName = (name) => t(WORDS[name]) || name;
+const isWithheld = (cell) => typeof cell === "string" && cell.startsWith("<");
 const amount = (cell) => (typeof cell === "number" ? cell : 0);
-const number = (n) => new Intl.NumberFormat("en", { maximumFractionDigits: 1 }).format(n);
-const short = (n) => new Intl.NumberFormat(language, { notation: "compact", maximumFractionDigits: 1 }).format(n);
-const figure = (cell) => (typeof cell === "number" ? number(cell) : String(cell ?? "–"));
+const number = (n, digits = 0) => n.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: 1 });
+const short = (n) => n.toLocaleString(language, { notation: "compact", maximumFractionDigits: 1 });
+const less = () => `<${report.suppress_below}`;
+const sumOf = (row, columns) => columns.reduce((sum, column) => sum + amount(row[column]), 0);
+const clip = (words, most) => ([...words].length > most ? `${[...words].slice(0, most - 1).join("")}…` : words);
 
-/** Text of a cell whatever its kind. */
+/** Text of a cell of any kind. */
 function text(cell, kind) {
   if (cell === null || cell === undefined) return "–";
   if (kind === "color") return colorName(cell);
   if (typeof cell === "object") return t(cell);
-  if (typeof cell === "number" && kind !== "id") return number(cell) + (kind === "share" ? " %" : "");
-  return String(cell);
+  if (typeof cell !== "number" || kind === "id") return String(cell);
+  return number(cell, kind === "share" || kind === "decimal" ? 1 : 0) + (kind === "share" ? " %" : "");
 }
 
-/** Rows of a table as objects; the columns with them, for titles and kinds. */
+/** A table with its rows as objects. */
 function read(table) {
-  const names = table.columns.map((column) => column.name);
-  const rows = table.rows.map((row) => Object.fromEntries(row.map((cell, at) => [names[at], cell])));
-  const column = (name) => table.columns.find((each) => each.name === name);
+  const columns = new Map(table.columns.map((column) => [column.name, column]));
+  const names = [...columns.keys()];
+  const show = (row, name) => text(row[name], columns.get(name)?.kind);
   return {
-    rows,
-    has: (name) => names.includes(name),
-    title: (name) => t(column(name)?.title) || name,
-    text: (row, name) => text(row[name], column(name)?.kind),
-    describe: (row) => table.columns.map((each) => `${t(each.title)}: ${clip(text(row[each.name], each.kind), 90)}`).join("\n"),
+    rows: table.rows.map((row) => Object.fromEntries(row.map((cell, at) => [names[at], cell]))),
+    names,
+    has: (name) => columns.has(name),
+    title: (name) => t(columns.get(name)?.title) || name,
+    show,
+    describe: (row) => names.map((name) => `${t(columns.get(name).title)}: ${clip(show(row, name), 90)}`).join("\n"),
   };
 }
 
-const isWide = (character) => character.codePointAt(0) > 0x2e7f;
-const clip = (words, most) => ([...words].length > most ? [...words].slice(0, most - 1).join("") + "…" : words);
-const widthOf = (words, size = 12) => [...words].reduce((sum, each) => sum + (isWide(each) ? size : size * 0.58), 0);
+const pen = document.createElement("canvas").getContext("2d");
+
+function widthOf(words, look, size = 12) {
+  pen.font = `${size}px ${look.font}`;
+  return pen.measureText(words).width;
+}
+
+/** Words on at most two lines of `room` pixels, the rest cut. */
+function wrap(words, room, look) {
+  const fit = (letters) => {
+    let n = letters.length;
+    while (n > 1 && widthOf(letters.slice(0, n).join(""), look) > room) n -= 1;
+    return n;
+  };
+  const letters = [...words];
+  let first = fit(letters);
+  if (first === letters.length) return words;
+  const space = letters.lastIndexOf(" ", first);
+  if (space > first / 2) first = space;
+  const rest = [...letters.slice(first).join("").trim()];
+  const second = fit(rest);
+  return `${letters.slice(0, first).join("").trim()}\n${second < rest.length ? `${rest.slice(0, second - 1).join("")}…` : rest.join("")}`;
+}
+
+/** Long identifiers differ at their ends, so the middle is what goes. */
+function withoutMiddle(words, most) {
+  const half = Math.floor((most - 1) / 2);
+  return words.length > most ? `${words.slice(0, half)}…${words.slice(-half)}` : words;
+}
+
+function daysBetween(first, last) {
+  const days = [];
+  for (let at = Date.parse(first); at <= Date.parse(last) && days.length < DAYS_MAX; at += 86400000) days.push(new Date(at).toISOString().slice(0, 10));
+  return days;
+}
 
 // ---- parts of every chart ----
 
-/** What every chart has: its font, its tooltip, and hatches. */
-function frame(look, tip) {
+/** What every chart has: its font, its hatches, and a tooltip of `tip(what is pointed at)`. */
+function frame(look, tip, trigger = "item") {
   return {
     animation: false,
-    backgroundColor: "transparent",
     textStyle: { fontFamily: look.font, color: look.ink },
     aria: { enabled: true, label: { enabled: false }, decal: { show: true } },
     tooltip: {
-      renderMode: "richText", confine: true, transitionDuration: 0, formatter: tip,
-      backgroundColor: look.box, borderColor: look.soft, borderWidth: 1, padding: 8,
+      trigger, axisPointer: { type: "shadow" }, renderMode: "richText", confine: true, transitionDuration: 0, padding: 8,
+      formatter: (at) => tip(Array.isArray(at) ? at[0] : at),
+      backgroundColor: look.box, borderColor: look.soft, borderWidth: 1,
       textStyle: { color: look.ink, fontSize: 12, lineHeight: 17, fontFamily: look.font, width: Math.min(340, look.width - 50), overflow: "break" },
     },
   };
 }
 
-function legend(names, look, extra = {}) {
-  return {
-    type: "plain", left: 0, top: 0, itemGap: 12, itemWidth: 22, itemHeight: 13, selectedMode: false, data: names,
-    textStyle: { color: look.ink, fontSize: 12, width: look.width - 50, overflow: "truncate" }, ...extra,
-  };
-}
-
-/** Height of a legend that wraps. */
-function legendHeight(names, look) {
+/** A legend that wraps, and its height. An entry is the name of a series of bars, or what ECharts wants for another. */
+function legend(entries, look) {
+  const data = entries.map((entry) => (typeof entry === "string" ? { name: entry, icon: "rect" } : entry));
   let lines = 1;
   let used = 0;
-  for (const name of names) {
-    const width = Math.min(widthOf(name), look.width - 50) + 22 + 5 + 12;
-    if (used > 0 && used + width > look.width) {
-      lines += 1;
-      used = 0;
-    }
+  for (const { name } of data) {
+    const width = 22 + 5 + widthOf(name, look) + 14;
+    if (used > 0 && used + width > look.width - 10) [lines, used] = [lines + 1, 0];
     used += width;
   }
-  return lines * 26 + 4;
-}
-
-/** An axis of names, each broken or cut to its room. */
-function nameAxis(names, look, options = {}) {
   return {
-    type: "category", data: names.map((_, at) => String(at)),
-    axisLine: { lineStyle: { color: look.soft } }, axisTick: { show: false },
-    axisLabel: { color: look.ink, fontSize: 12, interval: 0, formatter: (at) => names[at] ?? "", ...options },
+    height: lines * 24 + 8,
+    option: {
+      data, left: 0, top: 0, padding: 2, itemGap: 12, itemWidth: 22, itemHeight: 13, selectedMode: false,
+      itemStyle: { borderWidth: 0.8 }, textStyle: { color: look.ink, fontSize: 12 },
+    },
   };
 }
+
+function nameAxis(names, look, label = {}) {
+  return {
+    type: "category", data: names.map((_, at) => at), axisLine: { lineStyle: { color: look.soft } }, axisTick: { show: false },
+    axisLabel: { color: look.ink, fontSize: 12, lineHeight: 14, interval: 0, formatter: (at) => names[at] ?? "", ...label },
+  };
+}
+
+const thinned = (look) => ({ interval: "auto", hideOverlap: true, color: look.soft });
 
 function valueAxis(name, look, options = {}) {
   return {
     type: "value", name, nameLocation: "middle", nameGap: 26, nameTextStyle: { color: look.soft, fontSize: 12 }, minInterval: 1,
-    splitNumber: look.narrow ? 3 : 6, splitLine: { lineStyle: { color: look.line } }, axisLine: { show: false },
-    axisLabel: { color: look.soft, fontSize: 12, hideOverlap: true, formatter: (value) => (value >= 10000 ? short(value) : number(value)) },
-    ...options,
+    splitNumber: Math.max(2, Math.min(6, Math.round(look.width / 150))), splitLine: { lineStyle: { color: look.line } },
+    axisLabel: { color: look.soft, fontSize: 12, hideOverlap: true, formatter: short }, ...options,
   };
 }
 
-const fill = (color, decal, look) => ({ color, decal, borderColor: look.ink, borderWidth: 0.6 });
-const colorFill = (name, look) => fill(look[name] ?? look.three, HATCHES[name] ?? FALLING, look);
+function fill(look, color, hatch) {
+  const ink = color === "purple" || color === "red" || color === "one" ? look.box : look.hatch;
+  return { color: look[color] ?? look.three, decal: { ...HATCHES[hatch], color: ink }, borderColor: look.ink, borderWidth: 0.6 };
+}
 
-/** Bars of rows, lying or upright. `series`: {name, column, style}; `stacked`: one bar a row, with its total at the end. */
-function bars({ rows: all, label, series, unit, tip, look, stacked = false, upright = false, most = ROWS_MAX, end, axis = {} }) {
-  const rows = upright ? all : all.slice(0, most);
+const colorFill = (look, color) => fill(look, color, HATCH_OF_COLOR[color] ?? "falling");
+
+/** Marks of withheld numbers, which have no length. */
+const diamonds = (look) => ({ type: "scatter", silent: true, symbol: "diamond", z: 5, itemStyle: { opacity: 1, color: look.box, borderColor: look.ink, borderWidth: 1.2, decal: "none" } });
+
+/**
+ * Bars, lying or upright: one for each row and each of `series` ({ name, column, style }), or one a row if `stacked`.
+ * `label(row)` names a row; `end(row, column)` is written at the end of a bar.
+ */
+function bars(table, look, { rows: all = table.rows, series, label, unit, tip = table.describe, stacked = false, upright = false, end = table.show, axis }) {
+  const rows = all.slice(0, upright ? DAYS_MAX : look.paper ? 30 : ROWS_MAX);
   if (rows.length === 0) return null;
-  const hidden = (row) => series.filter((each) => withheld(row[each.column]));
-  const anyHidden = rows.some((row) => hidden(row).length > 0);
-  const mark = `${say("withheld")} (<${report.suppress_below})`;
-  const names = [...series.map((each) => each.name), ...(stacked && anyHidden ? [mark] : [])];
-  const showLegend = names.length > 1;
-  const top = showLegend ? legendHeight(names, look) : 6;
-  const point = (value, at) => (upright ? [at, value] : [value, at]);
-  const crowded = upright && rows.length * (stacked ? 34 : 60) > look.width;
-  const endText = (row) => {
-    const sum = series.reduce((total, each) => total + amount(row[each.column]), 0);
-    const less = hidden(row).map((each) => row[each.column]);
-    if (less.length === 0) return number(sum);
-    const marks = less.length > 1 ? `${less.length} × ${less[0]}` : less[0];
-    return sum > 0 ? `${number(sum)} + ${marks}` : marks;
+  const columns = series.map((each) => each.column);
+  const hidden = (row) => columns.filter((column) => isWithheld(row[column])).length;
+  const endOfStack = (row) => {
+    const sum = sumOf(row, columns);
+    const parts = [...(sum > 0 || hidden(row) === 0 ? [number(sum)] : []), ...(hidden(row) > 0 ? [(hidden(row) > 1 ? `${hidden(row)} × ` : "") + less()] : [])];
+    return parts.join(" + ");
   };
-  const drawn = series.map((each) => ({
-    type: "bar", name: each.name, stack: stacked ? "all" : undefined, barMaxWidth: upright ? 48 : stacked || series.length === 1 ? 18 : 11,
-    barGap: "0%", itemStyle: each.style,
-    data: rows.map((row) => ({ value: amount(row[each.column]) })),
-    label: {
-      show: !stacked && !crowded, position: upright ? "top" : "right", color: look.ink, fontSize: 11, distance: 4,
-      formatter: ({ dataIndex: at }) => {
-        const cell = rows[at][each.column];
-        if (withheld(cell)) return `◇ ${cell}`;
-        return cell === null ? "" : number(cell) + (end ? end(rows[at], each.column) : "");
-      },
-    },
+  const endOfBar = (row, column) => (isWithheld(row[column]) ? `◇ ${row[column]}` : end(row, column));
+  const words = rows.flatMap((row) => (stacked ? [endOfStack(row)] : columns.map((column) => endOfBar(row, column))));
+  const room = Math.max(...words.map((each) => widthOf(each, look, 11))) + 14;
+  const crowded = upright && (rows.length * room * (stacked ? 1 : columns.length)) > look.width - 60;
+  const ends = { show: !crowded, position: upright ? "top" : "right", distance: 5, color: look.ink, fontSize: 11 };
+  const drawn = series.map(({ name, column, style }) => ({
+    type: "bar", name, itemStyle: style, stack: stacked ? "all" : undefined, data: rows.map((row) => amount(row[column])),
+    barMaxWidth: upright ? 44 : stacked || series.length === 1 ? 18 : 13, barGap: "10%",
+    label: { ...ends, show: !stacked && !crowded, formatter: (at) => endOfBar(rows[at.dataIndex], column) },
   }));
+  const entries = series.map((each) => each.name);
   if (stacked) {
+    const name = say("withheld", { less: less() });
+    if (rows.some(hidden)) entries.push({ name, icon: "diamond" });
     drawn.push({
-      type: "scatter", name: mark, silent: true, z: 5, itemStyle: { color: look.box, borderColor: look.ink, borderWidth: 1.2 },
-      data: rows.map((row, at) => {
-        const sum = series.reduce((total, each) => total + amount(row[each.column]), 0);
-        return { value: point(sum, at), symbol: "diamond", symbolSize: hidden(row).length > 0 ? 9 : 0, label: { formatter: endText(row) } };
-      }),
-      label: { show: !crowded, position: upright ? "top" : "right", distance: 6, color: look.ink, fontSize: 11 },
-      labelLayout: { hideOverlap: true },
+      ...diamonds(look), name, label: { ...ends, formatter: (at) => endOfStack(rows[at.dataIndex]) },
+      data: rows.map((row, at) => ({ value: upright ? [at, sumOf(row, columns)] : [sumOf(row, columns), at], symbolSize: hidden(row) > 0 ? 9 : 0 })),
     });
   }
-  const names_ = rows.map(label);
-  const room = look.narrow ? 108 : Math.min(320, look.width * 0.34);
-  const category = upright
-    ? nameAxis(names_, look, { interval: "auto", hideOverlap: true })
-    : { ...nameAxis(names_, look, { width: room, overflow: "truncate", ellipsis: "…" }), inverse: true };
-  const value = valueAxis(unit, look, axis);
-  const rowHeight = stacked || series.length === 1 ? 28 : 16 + 12 * series.length;
+  const key = entries.length > 1 ? legend(entries, look) : { height: 4 };
+  const nameRoom = Math.min(320, look.width * 0.36);
+  const names = upright
+    ? nameAxis(rows.map(label), look, thinned(look))
+    : { ...nameAxis(rows.map((row) => wrap(label(row), nameRoom, look)), look), inverse: true };
+  const values = valueAxis(unit, look, axis);
+  const pitch = stacked || series.length === 1 ? 31 : 18 + 14 * series.length;
   return {
-    height: upright ? top + 260 : top + rows.length * rowHeight + 52,
-    drawn: rows.length, all: all.length,
+    height: key.height + (upright ? 270 : rows.length * pitch + 50), drawn: rows.length, all: all.length,
     option: {
-      ...frame(look, (p) => tip(rows[(Array.isArray(p) ? p[0] : p).dataIndex])),
-      legend: showLegend ? legend(names, look) : undefined,
-      grid: { left: 4, right: upright ? 10 : stacked ? 84 : end ? 92 : 58, top: top + (upright ? 14 : 2), bottom: 4, outerBoundsMode: "same" },
-      xAxis: upright ? category : value,
-      yAxis: upright ? value : category,
+      ...frame(look, (at) => tip(rows[at.dataIndex]), upright ? "axis" : "item"),
+      legend: key.option,
+      grid: { left: 4, right: upright ? 10 : room, top: key.height + (upright ? 18 : 2), bottom: 4, outerBoundsMode: "same" },
+      xAxis: upright ? names : values,
+      yAxis: upright ? values : names,
       series: drawn,
     },
   };
 }
 
-// ---- the charts: (table, look) -> { option, height, ... } or null where there is nothing to draw ----
+// ---- the charts: what ECharts draws and how high, or null where there is nothing to draw ----
 
 function colorFlow(table, look) {
   const { healthy, severity } = report.scheme;
   const order = [...severity.filter((name) => name !== healthy), healthy];
-  const rank = (name) => (order.indexOf(name) < 0 ? order.length : order.indexOf(name));
   const stays = (row) => row.color_before === healthy && row.color_after === healthy;
-  const rows = table.rows.filter((row) => !stays(row) && (amount(row.persons) > 0 || withheld(row.persons)));
+  const rows = table.rows.filter((row) => !stays(row) && (amount(row.persons) > 0 || isWithheld(row.persons)));
   if (rows.length === 0) return null;
-  const total = rows.reduce((sum, row) => sum + amount(row.persons), 0);
-  const least = Math.max(1, total * 0.012);
-  const nodes = (side, column) =>
-    [...new Set(rows.map((row) => row[column]))].sort((a, b) => rank(a) - rank(b)).map((name) => {
-      const mine = rows.filter((row) => row[column] === name);
-      const sum = mine.reduce((all, row) => all + amount(row.persons), 0);
-      const less = mine.map((row) => row.persons).filter(withheld);
-      const count = [...(sum > 0 || less.length === 0 ? [number(sum)] : []), ...less].join(" + ");
-      return {
-        name: `${side}:${name}`, depth: side === "before" ? 0 : 1, itemStyle: colorFill(name, look), count,
-        label: { position: side === "before" ? "left" : "right", formatter: `${colorName(name)}\n${clip(count, 16)}` },
-      };
+  const least = Math.max(1, sumOf({ ...rows.map((row) => row.persons) }, Object.keys(rows)) * 0.012);
+  const side = (column, depth, position) => {
+    const names = [...new Set(rows.map((row) => row[column]))].sort((a, b) => order.indexOf(a) - order.indexOf(b));
+    return names.map((name) => {
+      const cells = rows.filter((row) => row[column] === name).map((row) => row.persons);
+      const sum = cells.reduce((total, cell) => total + amount(cell), 0);
+      const hidden = cells.filter(isWithheld).length;
+      const count = [...(sum > 0 ? [number(sum)] : []), ...(hidden > 0 ? [(hidden > 1 ? `${hidden} × ` : "") + less()] : [])].join(" + ");
+      return { name: `${column}:${name}`, depth, itemStyle: colorFill(look, name), about: `${colorName(name)}: ${count}`, label: { position, formatter: `${colorName(name)}\n${count.replace(" + ", "\n+ ")}` } };
     });
-  const left = nodes("before", "color_before");
-  const right = nodes("after", "color_after");
+  };
+  const [left, right] = [side("color_before", 0, "left"), side("color_after", 1, "right")];
   const links = rows.map((row) => ({
-    source: `before:${row.color_before}`, target: `after:${row.color_after}`, value: Math.max(amount(row.persons), least), row,
-    edgeLabel: { show: withheld(row.persons) || (!look.narrow && amount(row.persons) > total * 0.05), formatter: figure(row.persons), color: look.ink, fontSize: 11 },
-    lineStyle: { color: look[row.color_after] ?? look.three, opacity: withheld(row.persons) ? 0.25 : 0.45 },
+    source: `color_before:${row.color_before}`, target: `color_after:${row.color_after}`, value: Math.max(amount(row.persons), least),
+    about: table.describe(row), lineStyle: { color: look[row.color_after] ?? look.three, opacity: 0.45 },
+    edgeLabel: { show: isWithheld(row.persons), formatter: less(), color: look.ink, fontSize: 11 },
   }));
   const kept = table.rows.find(stays);
-  const notes = kept ? [say("stayed", { n: figure(kept.persons), color: colorName(healthy) })] : [];
-  const head = (words, side) => ({ text: words, [side]: 0, top: 0, padding: 0, textStyle: { color: look.soft, fontSize: 12, fontWeight: 400 } });
-  const margin = look.narrow ? 78 : 110;
+  const head = (words, edge) => ({ text: words, [edge]: 0, top: 0, padding: 0, textStyle: { color: look.soft, fontSize: 12, fontWeight: 400 } });
+  const margin = look.narrow ? 84 : 110;
   return {
-    height: 60 + Math.max(left.length, right.length) * 62, notes,
+    height: 50 + Math.max(left.length, right.length) * 64,
+    extra: kept ? say("stayed", { n: table.show(kept, "persons"), color: colorName(healthy) }) : "",
     option: {
-      ...frame(look, (p) => (p.dataType === "edge" ? table.describe(p.data.row) : `${colorName(p.name.split(":")[1])}: ${p.data.count}`)),
-      title: [head(report.before ?? say("before"), "left"), head(`${report.date} (${say("tonight")})`, "right")],
+      ...frame(look, (at) => at.data.about),
+      title: report.comparison
+        ? [head(table.title("color_before"), "left"), head(table.title("color_after"), "right")]
+        : [head(report.before ?? say("before"), "left"), head(say("tonight", { date: report.date }), "right")],
       series: [{
-        type: "sankey", left: margin, right: margin, top: 40, bottom: 20, nodeWidth: 16, nodeGap: 34, layoutIterations: 0, draggable: false,
+        type: "sankey", left: margin, right: margin, top: 44, bottom: 26, nodeWidth: 16, nodeGap: 36, layoutIterations: 0, draggable: false,
         emphasis: { focus: "adjacency" }, label: { color: look.ink, fontSize: 12, lineHeight: 15 }, data: [...left, ...right], links,
       }],
     },
@@ -306,276 +306,234 @@ function colorFlow(table, look) {
 
 function changesByRule(table, look) {
   const colors = [...new Set(table.rows.map((row) => row.color_after))];
-  const rows = table.rows.map((row) => ({ ...row, [`to ${row.color_after}`]: row.persons }));
-  const chart = bars({
-    rows, look, stacked: true, unit: say("persons"), tip: table.describe,
-    label: (row) => [row.rule_id, row.basis].filter((each) => each !== null).map((each) => text(each)).join(" · ") || say("unknown"),
-    series: colors.map((name) => ({ name: `→ ${colorName(name)}`, column: `to ${name}`, style: colorFill(name, look) })),
+  return bars(table, look, {
+    rows: table.rows.map((row) => ({ ...row, [`to ${row.color_after}`]: row.persons })), stacked: true, unit: say("persons"),
+    label: (row) => (row.rule_id === null ? say("noRule") : `${row.rule_id} · ${table.show(row, "basis")}`),
+    series: colors.map((name) => ({ name: `→ ${colorName(name)}`, column: `to ${name}`, style: colorFill(look, name) })),
   });
-  return chart;
 }
 
 function coverage(table, look) {
-  return bars({
-    rows: table.rows, look, unit: say("share"), tip: table.describe, label: (row) => table.text(row, "region_id"),
-    series: [{ name: table.title("share"), column: "share", style: fill(look.one, PLAIN, look) }], axis: { max: 100 },
+  return bars(table, look, {
+    unit: say("share"), axis: { max: 100 }, label: (row) => table.show(row, "region_id"),
+    series: [{ name: table.title("share"), column: "share", style: fill(look, "one", "plain") }],
   });
 }
 
 function epidemicCurve(table, look) {
-  const rows = table.rows;
+  const rows = table.rows.slice(-DAYS_MAX);
   if (rows.length === 0) return null;
-  const statuses = [
-    ["confirmed", fill(look.one, PLAIN, look)], ["asymptomatic", fill(look.two, RISING, look)], ["suspected", fill(look.three, DOTS, look)],
-  ];
-  const hidden = rows.some((row) => statuses.some(([status]) => withheld(row[`onset_${status}`]) || withheld(row[`report_${status}`])));
-  const mark = `${say("withheld")} (<${report.suppress_below})`;
-  const names = [...statuses.map(([status]) => say(status)), say("mean"), say("incomplete"), ...(hidden ? [mark] : [])];
-  const top = legendHeight(names, look);
+  const statuses = { confirmed: fill(look, "one", "plain"), asymptomatic: fill(look, "two", "rising"), suspected: fill(look, "three", "dots") };
+  const kinds = ["onset", "report"];
+  const columns = (kind) => Object.keys(statuses).map((status) => `${kind}_${status}`);
+  const hidden = (row, kind) => columns(kind).some((column) => isWithheld(row[column]));
+  const withheld = say("withheld", { less: less() });
+  const key = legend([
+    ...Object.keys(statuses).map((status) => say(status)),
+    { name: say("mean"), itemStyle: { opacity: 0 } },
+    ...(rows.some((row) => row.incomplete) ? [say("incomplete")] : []),
+    ...(rows.some((row) => kinds.some((kind) => hidden(row, kind))) ? [{ name: withheld, icon: "diamond" }] : []),
+  ], look);
   const panel = look.narrow ? 170 : 190;
-  const tops = [top + 34, top + 34 + panel + 70];
-  const series = ["onset", "report"].flatMap((kind, at) => {
+  const tops = [key.height + 32, key.height + 32 + panel + 68];
+  // The incomplete days stand behind, on axes of their own: bars that share an axis share its width.
+  const series = kinds.flatMap((kind, at) => {
     const place = { xAxisIndex: at, yAxisIndex: at };
-    const sum = (row) => statuses.reduce((all, [status]) => all + amount(row[`${kind}_${status}`]), 0);
-    const less = (row) => statuses.filter(([status]) => withheld(row[`${kind}_${status}`])).length;
     return [
       {
-        ...place, yAxisIndex: at + 2, type: "bar", name: say("incomplete"), barWidth: "100%", silent: true, z: 0,
-        itemStyle: { color: look.line, decal: { ...FALLING, color: look.soft }, opacity: 0.55 }, data: rows.map((row) => (row.incomplete ? 1 : 0)),
+        type: "bar", name: say("incomplete"), xAxisIndex: at + 2, yAxisIndex: at + 2, barWidth: "100%", silent: true, z: 0,
+        itemStyle: { color: look.line, decal: { ...HATCHES.falling, color: look.soft }, opacity: 0.6 }, data: rows.map((row) => (row.incomplete ? 1 : 0)),
       },
-      ...statuses.map(([status, style]) => ({
-        ...place, type: "bar", name: say(status), stack: kind, barCategoryGap: "12%", barMaxWidth: 26, itemStyle: style, z: 2,
+      ...Object.entries(statuses).map(([status, itemStyle]) => ({
+        ...place, type: "bar", name: say(status), stack: kind, barCategoryGap: "14%", barMaxWidth: 28, itemStyle,
         data: rows.map((row) => amount(row[`${kind}_${status}`])),
       })),
       {
-        ...place, type: "line", name: say("mean"), showSymbol: false, z: 4, lineStyle: { color: look.ink, width: 2 }, itemStyle: { color: look.ink },
+        ...place, type: "line", name: say("mean"), symbol: "none", z: 4, color: look.ink, lineStyle: { color: look.ink, width: 2 },
         data: rows.map((row) => (typeof row[`${kind}_mean_7`] === "number" ? row[`${kind}_mean_7`] : null)),
       },
       {
-        ...place, type: "scatter", name: mark, silent: true, symbol: "diamond", z: 5, symbolSize: look.narrow ? 5 : 8,
-        itemStyle: { color: look.box, borderColor: look.ink, borderWidth: 1 }, data: rows.map((row) => (less(row) > 0 ? sum(row) : null)),
-        label: { show: true, position: "top", distance: 3, color: look.ink, fontSize: 10, formatter: `<${report.suppress_below}` },
-        labelLayout: { hideOverlap: true },
+        ...diamonds(look), ...place, name: withheld, symbolSize: look.narrow ? 5 : 8,
+        data: rows.map((row) => (hidden(row, kind) ? sumOf(row, columns(kind)) : null)),
+        label: { show: true, position: "top", distance: 3, color: look.ink, fontSize: 10, formatter: less }, labelLayout: { hideOverlap: true },
       },
     ];
   });
-  const days = rows.map((row) => String(row.date).slice(5));
+  const days = nameAxis(rows.map((row) => row.date.slice(5)), look, thinned(look));
   return {
-    height: tops[1] + panel + 34,
+    height: tops[1] + panel + 30,
     option: {
-      ...frame(look, (p) => table.describe(rows[p[0].dataIndex])),
-      tooltip: { ...frame(look, (p) => table.describe(rows[p[0].dataIndex])).tooltip, trigger: "axis", axisPointer: { type: "shadow" } },
+      ...frame(look, (at) => table.describe(rows[at.dataIndex]), "axis"),
       axisPointer: { link: [{ xAxisIndex: [0, 1] }] },
-      legend: legend(names, look),
-      title: ["onset", "reported"].map((key, at) => ({ text: say(key), left: 0, top: tops[at] - 26, padding: 0, textStyle: { color: look.ink, fontSize: 13, fontWeight: 600 } })),
-      grid: tops.map((y) => ({ left: 4, right: 8, top: y, height: panel, outerBoundsMode: "none", containLabel: false })).map((grid) => ({ ...grid, left: 36 })),
-      xAxis: [0, 1].map((at) => ({ ...nameAxis(days, look, { interval: "auto", hideOverlap: true, color: look.soft }), gridIndex: at })),
-      yAxis: [
-        ...[0, 1].map((at) => valueAxis("", look, { gridIndex: at, splitNumber: 4 })),
-        ...[0, 1].map((at) => ({ type: "value", gridIndex: at, min: 0, max: 1, show: false })),
-      ],
+      legend: key.option,
+      title: kinds.map((kind, at) => ({ text: say(kind), left: 0, top: tops[at] - 28, padding: 0, textStyle: { color: look.ink, fontSize: 13, fontWeight: 600 } })),
+      grid: tops.map((top) => ({ left: 40, right: 8, top, height: panel, outerBoundsMode: "none" })),
+      xAxis: [0, 1, 2, 3].map((at) => ({ ...days, gridIndex: at % 2, show: at < 2, axisPointer: { show: at < 2 } })),
+      yAxis: [0, 1, 2, 3].map((at) => (at < 2 ? valueAxis("", look, { gridIndex: at, splitNumber: 4 }) : { type: "value", gridIndex: at - 2, min: 0, max: 1, show: false })),
       series,
     },
   };
 }
 
-/** Cases in the order of a tree: each followed by those it infected, earliest first. */
+/** Cases in the order of a tree: each followed by those it infected, the earliest first. */
 function treeOrder(rows) {
-  const known = new Map(rows.map((row) => [row.case, row]));
+  const known = new Set(rows.map((row) => row.case));
   const children = new Map();
   for (const row of rows) {
-    const parent = known.has(row.infector) && row.infector !== row.case ? row.infector : null;
+    const parent = known.has(row.infector) ? row.infector : null;
     children.set(parent, [...(children.get(parent) ?? []), row]);
   }
-  const byDay = (a, b) => String(a.day).localeCompare(String(b.day)) || String(a.case).localeCompare(String(b.case));
   const ordered = new Set();
   const visit = (row) => {
     if (ordered.has(row)) return;
     ordered.add(row);
-    (children.get(row.case) ?? []).sort(byDay).forEach(visit);
+    (children.get(row.case) ?? []).forEach(visit);
   };
-  (children.get(null) ?? []).sort(byDay).forEach(visit);
+  for (const siblings of children.values()) siblings.sort((a, b) => a.day.localeCompare(b.day));
+  (children.get(null) ?? []).forEach(visit);
   rows.forEach(visit);
   return [...ordered];
 }
 
-function daysBetween(first, last) {
-  const days = [];
-  for (let at = Date.parse(first); at <= Date.parse(last) && days.length < 400; at += 86400000) days.push(new Date(at).toISOString().slice(0, 10));
-  return days;
-}
-
 function transmission(table, look) {
   const all = treeOrder(table.rows.filter((row) => row.day !== null));
-  const rows = all.slice(0, ROWS_MAX);
+  const rows = all.slice(0, look.paper ? 45 : ROWS_MAX);
   if (rows.length === 0) return null;
   const sorted = rows.map((row) => row.day).sort();
   const days = daysBetween(sorted[0], sorted.at(-1));
   const at = new Map(rows.map((row, index) => [row.case, index]));
-  const day = (row) => days.indexOf(row.day);
-  const links = rows.filter((row) => at.has(row.infector)).map((row) => ({ row, to: at.get(row.case), from: at.get(row.infector) }));
-  const bad = (row) => row.plausible === 0;
-  const names = ["root", "infected", "plausible", "implausible"].map((key) => say(key));
-  const top = legendHeight(names, look);
+  const parent = (row) => rows[at.get(row.infector)];
+  const point = (row) => [days.indexOf(row.day), at.get(row.case)];
+  // How many of a case's infectors, theirs and so on have the same day: their lines run side by side.
+  const lane = (row) => {
+    let lanes = 0;
+    for (let up = parent(row), steps = 0; up && steps < rows.length; up = parent(up), steps += 1) lanes += up.day === row.day ? 1 : 0;
+    return lanes;
+  };
+  const links = rows.filter(parent);
+  const size = look.narrow ? 8 : 10;
   const arrow = (params, api) => {
-    const { row, from, to } = links[params.dataIndex];
-    const [x0, y0] = api.coord([day(rows[from]), from]);
-    const [x1, y1] = api.coord([day(row), to]);
-    const style = { stroke: bad(row) ? look.red : look.soft, fill: "none", lineWidth: bad(row) ? 1.8 : 1.3, lineDash: bad(row) ? [5, 4] : null };
-    const flat = Math.abs(x1 - x0) < 12;
-    const side = flat ? -1 : Math.sign(x1 - x0);
-    const bend = flat ? x0 + 14 : x0;
-    const tip = x1 - side * 6;
-    const points = flat ? [[x0, y0], [bend, y0], [bend, y1], [tip, y1]] : [[x0, y0], [x0, y1], [tip, y1]];
-    const children = [
-      { type: "polyline", shape: { points }, style },
-      { type: "polygon", shape: { points: [[tip, y1], [tip - side * 7, y1 - 4], [tip - side * 7, y1 + 4]] }, style: { fill: style.stroke } },
-    ];
-    if (bad(row)) {
-      children.push({ type: "text", style: { text: "!", x: flat ? bend + 6 : (x0 + tip) / 2, y: y1 - 1, fill: look.red, font: `bold 14px ${look.font}`, align: "center", verticalAlign: "bottom" } });
-    }
-    return { type: "group", children };
+    const row = links[params.dataIndex];
+    const [x0, y0] = api.coord(point(parent(row)));
+    const [x1, y1] = api.coord(point(row));
+    const bend = x0 + size / 2 + 3 + Math.min(lane(parent(row)), 4) * 3;
+    const way = Math.sign(x1 - bend) || -1;
+    const tip = x1 - way * (size / 2);
+    const bad = row.plausible === 0;
+    const color = bad ? look.red : look.soft;
+    const line = { type: "polyline", shape: { points: [[x0, y0], [bend, y0], [bend, y1], [tip, y1]] }, style: { stroke: color, fill: "none", lineWidth: bad ? 1.8 : 1.2, lineDash: bad ? [5, 3] : null } };
+    const head = { type: "polygon", shape: { points: [[tip, y1], [tip - way * 6, y1 - 3.5], [tip - way * 6, y1 + 3.5]] }, style: { fill: color } };
+    const mark = { type: "text", style: { text: "!", x: Math.max(bend, x1 + size / 2) + 7, y: y1, fill: look.red, font: `bold 14px ${look.font}`, align: "center", verticalAlign: "middle" } };
+    return { type: "group", children: bad ? [line, head, mark] : [line, head] };
   };
-  const pitch = look.paper ? Math.min(20, PAPER_HEIGHT / rows.length) : 22;
-  const dot = (row) => {
-    const known = at.has(row.infector);
-    return { value: [day(row), at.get(row.case)], symbol: known ? "circle" : "diamond", symbolSize: known ? 10 : 14, itemStyle: { color: known ? look.one : look.two, borderColor: look.ink, borderWidth: 1 } };
-  };
-  const key = (name, style) => ({ type: "line", name: say(name), data: [], symbol: "none", ...style });
+  const dot = (row) => ({
+    value: point(row), symbol: parent(row) ? "circle" : "diamond", symbolSize: parent(row) ? size : size + 4,
+    itemStyle: { color: parent(row) ? look.one : look.two, borderColor: look.ink, borderWidth: 1, opacity: 1, decal: "none" },
+  });
+  const line = (key, color, type) => ({ name: say(key), itemStyle: { opacity: 0 }, lineStyle: { color, type, width: 2 } });
+  const shape = (key, icon, color) => ({ name: say(key), icon, itemStyle: { color, borderColor: look.ink, borderWidth: 1, decal: "none" } });
+  const entries = [shape("root", "diamond", look.two), shape("infected", "circle", look.one), line("plausible", look.soft, "solid"), line("implausible", look.red, "dashed")];
+  const key = legend(entries, look);
+  const pitch = look.paper ? Math.min(20, PAPER.height / rows.length) : 22;
   return {
-    height: top + rows.length * pitch + 60, drawn: rows.length, all: all.length,
+    height: key.height + rows.length * pitch + 40, drawn: rows.length, all: all.length,
     option: {
-      ...frame(look, (p) => (p.seriesName === "links" ? table.describe(links[p.dataIndex].row) : table.describe(rows[p.dataIndex]))),
-      legend: legend([
-        { name: names[0], icon: "diamond", itemStyle: { color: look.two, borderColor: look.ink, borderWidth: 1 } },
-        { name: names[1], icon: "circle", itemStyle: { color: look.one, borderColor: look.ink, borderWidth: 1 } },
-        { name: names[2] }, { name: names[3] },
-      ], look),
-      grid: { left: 4, right: 18, top: top + 22, bottom: 4, outerBoundsMode: "same" },
-      xAxis: {
-        ...nameAxis(days.map((each) => each.slice(5)), look, { interval: "auto", hideOverlap: true, color: look.soft }),
-        position: "top", splitLine: { show: true, interval: "auto", lineStyle: { color: look.line } },
-      },
+      ...frame(look, (over) => table.describe((over.seriesName === "links" ? links : rows)[over.dataIndex])),
+      legend: key.option,
+      grid: { left: 4, right: 20, top: key.height + 4, bottom: 4, outerBoundsMode: "same" },
+      xAxis: { ...nameAxis(days.map((day) => day.slice(5)), look, thinned(look)), position: "top", splitLine: { show: true, lineStyle: { color: look.line } } },
       yAxis: {
-        ...nameAxis(rows.map((row) => middle(table.text(row, "case"), look.narrow ? 11 : 22)), look, { fontSize: pitch < 15 ? 9 : 11 }),
+        ...nameAxis(rows.map((row) => withoutMiddle(table.show(row, "case"), look.narrow ? 11 : 22)), look, { fontSize: 11 }),
         inverse: true, axisLine: { show: false }, splitLine: { show: true, lineStyle: { color: look.line, opacity: 0.5 } },
       },
       series: [
-        { type: "custom", name: "links", renderItem: arrow, data: links.map((link) => [day(link.row), link.to]), z: 2 },
+        { type: "custom", name: "links", renderItem: arrow, data: links.map(point), z: 2 },
         { type: "scatter", name: "cases", data: rows.map(dot), z: 3 },
-        key("root", {}), key("infected", {}),
-        key("plausible", { lineStyle: { color: look.soft, type: "solid", width: 1.5 } }),
-        key("implausible", { lineStyle: { color: look.red, type: "dashed", width: 2 } }),
+        ...entries.map(({ name }) => ({ type: "line", name, data: [] })),
       ],
     },
   };
 }
 
-/** Long identifiers differ at their ends, so the middle is what goes. */
-function middle(words, most) {
-  const letters = [...words];
-  if (letters.length <= most) return words;
-  const end = Math.ceil((most - 1) / 2);
-  return `${letters.slice(0, most - 1 - end).join("")}…${letters.slice(-end).join("")}`;
-}
-
 function delays(table, look) {
-  return bars({
-    rows: table.rows, look, unit: say("days"), tip: table.describe,
-    label: (row) => `${table.text(row, "measure")} (n=${figure(row.persons)})`,
+  return bars(table, look, {
+    unit: say("days"), label: (row) => `${table.show(row, "measure")} (n=${table.show(row, "persons")})`,
     series: [
-      { name: table.title("median"), column: "median", style: fill(look.one, PLAIN, look) },
-      { name: table.title("p90"), column: "p90", style: fill(look.two, RISING, look) },
+      { name: table.title("median"), column: "median", style: fill(look, "one", "plain") },
+      { name: table.title("p90"), column: "p90", style: fill(look, "two", "rising") },
     ],
   });
 }
 
-function minutesBars(table, look, label) {
-  return bars({
-    rows: table.rows, look, stacked: true, unit: say("minutes"), tip: table.describe, label,
+function minutes(table, look, label) {
+  return bars(table, look, {
+    stacked: true, unit: say("minutes"), label,
     series: [
-      { name: table.title("observed_minutes"), column: "observed_minutes", style: fill(look.one, PLAIN, look) },
-      { name: table.title("inferred_minutes"), column: "inferred_minutes", style: fill(look.two, RISING, look) },
+      { name: table.title("observed_minutes"), column: "observed_minutes", style: fill(look, "one", "plain") },
+      { name: table.title("inferred_minutes"), column: "inferred_minutes", style: fill(look, "two", "rising") },
     ],
   });
 }
 
-const rings = (table, look) => minutesBars(table, look, (row) => `${say("ring", { n: figure(row.ring) })} (${figure(row.persons)} ${say("persons")})`);
-const observed = (table, look) => minutesBars(table, look, (row) => table.text(row, "category"));
+const rings = (table, look) => minutes(table, look, (row) => say("ring", { n: table.show(row, "ring"), persons: table.show(row, "persons") }));
+const observed = (table, look) => minutes(table, look, (row) => table.show(row, "category"));
 
 function contactsPerCase(table, look) {
-  return bars({
-    rows: table.rows, look, upright: true, unit: say("cases"), tip: table.describe, label: (row) => table.text(row, "contacts"),
+  return bars(table, look, {
+    upright: true, unit: say("cases"), label: (row) => table.show(row, "contacts"),
     series: [
-      { name: table.title("cases_ring_1"), column: "cases_ring_1", style: fill(look.one, PLAIN, look) },
-      { name: table.title("cases_ring_2"), column: "cases_ring_2", style: fill(look.two, RISING, look) },
+      { name: table.title("cases_ring_1"), column: "cases_ring_1", style: fill(look, "one", "plain") },
+      { name: table.title("cases_ring_2"), column: "cases_ring_2", style: fill(look, "two", "rising") },
     ],
   });
 }
 
 function hotSpots(table, look) {
-  const name = ["name", "venue", "category"].find((each) => table.has(each));
-  return bars({
-    rows: table.rows, look, unit: say("cases"), tip: table.describe, most: 25, label: (row) => table.text(row, name),
-    end: (row, column) => (column === "cases" && typeof row.ratio === "number" ? ` (×${number(row.ratio)})` : ""),
+  const name = ["name", "venue", "category"].find(table.has);
+  return bars(table, look, {
+    unit: say("cases"), label: (row) => table.show(row, name),
+    end: (row, column) => table.show(row, column) + (column === "cases" && typeof row.ratio === "number" ? ` (×${table.show(row, "ratio")})` : ""),
     series: [
-      { name: table.title("cases"), column: "cases", style: fill(look.one, PLAIN, look) },
-      { name: table.title("expected_cases"), column: "expected_cases", style: fill(look.two, RISING, look) },
+      { name: table.title("cases"), column: "cases", style: fill(look, "one", "plain") },
+      { name: table.title("expected_cases"), column: "expected_cases", style: fill(look, "two", "rising") },
     ],
   });
 }
 
-/** Every slot from the first to the last, also those in which nobody came. */
-function everySlot(slots) {
-  const instant = (slot) => Date.parse(slot.replace(" ", "T") + "Z");
-  const times = [...new Set(slots.map(instant))].sort((a, b) => a - b);
-  const step = Math.max(3600000, Math.min(...times.slice(1).map((time, at) => time - times[at]), 21600000));
-  const filled = [];
-  for (let time = times[0]; time <= times.at(-1) && filled.length < 400; time += step) filled.push(new Date(time).toISOString().slice(0, 16).replace("T", " "));
-  return filled;
-}
-
 function venueHours(table, look) {
   if (table.rows.length === 0) return null;
-  const named = new Map(read(tables.get("hot_spots") ?? { columns: [], rows: [] }).rows.map((row) => [String(row.venue), row.name]));
-  const allVenues = [...new Set(table.rows.map((row) => String(row.venue)))];
-  const venues = allVenues.slice(0, 40);
-  const rows = table.rows.filter((row) => venues.includes(String(row.venue)));
-  const slots = everySlot(rows.map((row) => row.slot));
-  const most = Math.max(1, ...rows.map((row) => amount(row.persons)));
-  const room = look.narrow ? 92 : Math.min(260, look.width * 0.25);
-  const cell = (look.width - room - 20) / slots.length;
-  const place = (row) => [slots.indexOf(row.slot), venues.indexOf(String(row.venue))];
-  const shown = rows.filter((row) => !withheld(row.persons));
-  const less = rows.filter((row) => withheld(row.persons));
+  const spots = tables.has("hot_spots") ? read(tables.get("hot_spots")).rows : [];
+  const names = new Map(spots.map((row) => [row.venue, row.name]));
+  const all = [...new Set(table.rows.map((row) => row.venue))];
+  const venues = all.slice(0, look.paper ? 28 : 40);
+  const rows = table.rows.filter((row) => venues.includes(row.venue));
+  const dates = rows.map((row) => row.slot.slice(0, 10)).sort();
+  const hours = ["00:00", "06:00", "12:00", "18:00"];
+  const slots = daysBetween(dates[0], dates.at(-1)).flatMap((day) => hours.map((hour) => `${day} ${hour}`));
+  const place = (row) => [slots.indexOf(row.slot), venues.indexOf(row.venue)];
+  const [shown, withheld] = [rows.filter((row) => !isWithheld(row.persons)), rows.filter((row) => isWithheld(row.persons))];
+  const most = Math.max(1, ...shown.map((row) => amount(row.persons)));
+  const room = Math.min(260, look.width * 0.3);
+  const days = Math.ceil(slots.length / hours.length);
+  const every = Math.ceil((44 * days) / (look.width - room - 24)) * hours.length;
+  const onDay = (step) => (at) => at % step === 0;
   return {
-    height: 34 + venues.length * 26 + 50, drawn: venues.length, all: allVenues.length,
+    height: venues.length * 32 + 76, drawn: venues.length, all: all.length,
     option: {
-      ...frame(look, (p) => table.describe((p.seriesIndex === 0 ? shown : less)[p.dataIndex])),
-      grid: { left: 4, right: 10, top: 28, bottom: 46, outerBoundsMode: "same" },
+      ...frame(look, (at) => table.describe((at.seriesType === "heatmap" ? shown : withheld)[at.dataIndex])),
+      grid: { left: 4, right: 14, top: 4, bottom: 40, outerBoundsMode: "same" },
       xAxis: {
-        ...nameAxis(slots, look, {
-          color: look.soft, hideOverlap: true, align: "left", interval: (at) => slots[at]?.endsWith("00:00") || at === 0, formatter: (at) => slots[at].slice(5, slots[at].endsWith("00:00") ? 10 : 16),
-        }),
-        position: "top", axisTick: { show: true, alignWithLabel: false, interval: (at) => slots[at]?.endsWith("00:00"), lineStyle: { color: look.soft } },
+        ...nameAxis(slots, look, { color: look.soft, interval: onDay(every), align: "left", formatter: (at) => slots[at].slice(5, 10) }),
+        position: "top", splitLine: { show: true, interval: onDay(hours.length), lineStyle: { color: look.soft, opacity: 0.6 } }, z: 3,
       },
-      yAxis: {
-        ...nameAxis(venues.map((venue) => named.get(venue) ?? venue), look, { width: room, overflow: "truncate", ellipsis: "…" }),
-        inverse: true, axisLine: { show: false },
-      },
+      yAxis: { ...nameAxis(venues.map((venue) => wrap(String(names.get(venue) ?? venue), room, look)), look), inverse: true, splitLine: { show: true, lineStyle: { color: look.line } }, z: 3 },
       visualMap: {
-        type: "continuous", seriesIndex: 0, dimension: 2, min: 0, max: most, orient: "horizontal", left: "center", bottom: 2, itemWidth: 12, itemHeight: 110,
-        inRange: { color: look.heat }, text: [`${number(most)} ${say("persons")}`, "0"], textStyle: { color: look.ink, fontSize: 12 }, calculable: false, hoverLink: false,
+        type: "continuous", seriesIndex: 0, dimension: 2, min: 0, max: most, orient: "horizontal", left: "center", bottom: 0, itemWidth: 12, itemHeight: 110,
+        inRange: { color: look.heat }, text: [`${number(most)} ${say("persons")}`, "0"], textStyle: { color: look.ink, fontSize: 12 }, hoverLink: false,
       },
       series: [
-        {
-          type: "heatmap", data: shown.map((row) => [...place(row), amount(row.persons)]), itemStyle: { borderColor: look.page, borderWidth: cell > 10 ? 1 : 0.5 },
-          label: { show: cell > 24, fontSize: 11, formatter: (p) => number(p.data[2]) },
-        },
-        {
-          type: "scatter", data: less.map(place), symbol: "diamond", symbolSize: 8, itemStyle: { color: look.box, borderColor: look.ink, borderWidth: 1 },
-          label: { show: true, position: "right", distance: 2, fontSize: 10, color: look.ink, formatter: `<${report.suppress_below}` }, labelLayout: { hideOverlap: true },
-        },
+        { type: "heatmap", data: shown.map((row) => [...place(row), amount(row.persons)]), itemStyle: { decal: "none" } },
+        { ...diamonds(look), silent: false, symbolSize: 7, data: withheld.map(place), label: { show: true, position: "bottom", distance: 1, fontSize: 9, color: look.ink, formatter: less }, labelLayout: { hideOverlap: true } },
       ],
     },
   };
@@ -583,50 +541,57 @@ function venueHours(table, look) {
 
 function districts(table, look) {
   const { healthy, severity } = report.scheme;
-  return bars({
-    rows: table.rows, look, stacked: true, unit: say("persons"), tip: table.describe, label: (row) => table.text(row, "region_id"),
-    series: severity.filter((name) => name !== healthy && table.has(name)).map((name) => ({ name: colorName(name), column: name, style: colorFill(name, look) })),
+  return bars(table, look, {
+    stacked: true, unit: say("persons"), label: (row) => table.show(row, "region_id"),
+    series: severity.filter((name) => name !== healthy && table.has(name)).map((name) => ({ name: colorName(name), column: name, style: colorFill(look, name) })),
   });
 }
 
 function releases(table, look) {
+  if (table.rows.length === 0) return null;
   const change = (row) => `${row.color_before} ${row.color_after}`;
-  const pairs = new Map(table.rows.map((row) => [change(row), row]));
-  const days = new Map();
-  for (const row of table.rows) {
-    const day = days.get(row.date) ?? { date: row.date, rows: [] };
-    day[change(row)] = row.persons;
-    day.rows.push(row);
-    days.set(row.date, day);
-  }
+  const named = (row) => `${colorName(row.color_before)} → ${colorName(row.color_after)}`;
   const dates = table.rows.map((row) => row.date).sort();
-  const rows = dates.length === 0 ? [] : daysBetween(dates[0], dates.at(-1)).map((date) => days.get(date) ?? { date, rows: [] });
-  const line = (row) => `${colorName(row.color_before)} → ${colorName(row.color_after)}: ${figure(row.persons)}`;
-  return bars({
-    rows, look, stacked: true, upright: true, unit: say("persons"), label: (row) => row.date.slice(5),
-    tip: (row) => [row.date, ...row.rows.map(line)].join("\n"),
-    series: [...pairs].map(([column, row], at) => ({
-      name: `${colorName(row.color_before)} → ${colorName(row.color_after)}`, column,
-      style: fill(look[row.color_before] ?? look.three, HATCH_ORDER[at % HATCH_ORDER.length], look),
+  const rows = daysBetween(dates[0], dates.at(-1)).map((date) => {
+    const those = table.rows.filter((row) => row.date === date);
+    return { date, those, ...Object.fromEntries(those.map((row) => [change(row), row.persons])) };
+  });
+  const hatches = Object.keys(HATCHES);
+  return bars(table, look, {
+    rows, stacked: true, upright: true, unit: say("persons"), label: (row) => row.date.slice(5),
+    tip: (row) => [row.date, ...(row.those ?? []).map((each) => `${named(each)}: ${table.show(each, "persons")}`)].join("\n"),
+    series: [...new Map(table.rows.map((row) => [change(row), row]))].map(([column, row], at) => ({ name: named(row), column, style: fill(look, row.color_before, hatches[at % hatches.length]) })),
+  });
+}
+
+/** A group of bars a threshold; columns are rings or colors. */
+function sweep(table, look) {
+  const { severity } = report.scheme;
+  const columns = table.names.slice(1);
+  const fills = [["one", "plain"], ["two", "rising"], ["three", "dots"]];
+  return bars(table, look, {
+    unit: say("persons"), label: (row) => table.show(row, "min_overlap"),
+    series: columns.map((column, at) => ({
+      name: table.title(column), column, style: severity.includes(column) ? colorFill(look, column) : fill(look, ...fills[at % fills.length]),
     })),
   });
 }
 
 const CHARTS = {
   color_flow: colorFlow, changes_by_rule: changesByRule, coverage, epidemic_curve: epidemicCurve, transmission, delays, rings,
-  contacts_per_case: contactsPerCase, hot_spots: hotSpots, venue_hours: venueHours, observed, districts, releases,
+  contacts_per_case: contactsPerCase, hot_spots: hotSpots, venue_hours: venueHours, observed, districts, releases, sweep,
 };
 
 // ---- the page ----
 
 const darkScheme = window.matchMedia("(prefers-color-scheme: dark)");
 
-function lookFor(box) {
-  const width = printing ? PAPER_WIDTH : box.clientWidth;
-  const theme = printing ? PAPER : darkScheme.matches ? DARK : LIGHT;
-  return { ...theme, width, narrow: width < 500, paper: printing, font: getComputedStyle(document.body).fontFamily };
+function lookOf(box) {
+  const width = printing ? PAPER.width : box.clientWidth;
+  return { ...(darkScheme.matches && !printing ? DARK : LIGHT), width, narrow: width < 500, paper: printing, font: getComputedStyle(document.body).fontFamily };
 }
 
+/** A sentence in both languages in place of a chart. */
 function sentence(box, words) {
   const line = document.createElement("p");
   line.className = "nothing";
@@ -637,29 +602,29 @@ function sentence(box, words) {
     line.append(span);
   }
   box.replaceChildren(line);
-  box.style.height = "auto";
   box.removeAttribute("role");
   box.removeAttribute("aria-label");
+  delete box.dataset.drawn;
 }
 
 function draw(box) {
-  const kind = box.dataset.chart;
-  const table = tables.get(box.dataset.table);
-  const note = document.querySelector(`[data-note="${CSS.escape(table.id)}"]`);
-  const look = lookFor(box);
   echarts.getInstanceByDom(box)?.dispose();
-  note.textContent = "";
-  const chart = CHARTS[kind](read(table), look);
+  box.style.width = printing ? `${PAPER.width}px` : "";
+  box.style.height = "";
+  const table = tables.get(box.dataset.table);
+  const look = lookOf(box);
+  const chart = CHARTS[box.dataset.chart](read(table), look);
   if (chart === null) return sentence(box, WORDS.nothing);
+  const height = Math.round(chart.height);
   box.replaceChildren();
-  box.style.height = `${Math.round(chart.height)}px`;
-  box.style.width = printing ? `${PAPER_WIDTH}px` : "";
-  const cut = chart.drawn < chart.all ? [say("cut", { n: chart.drawn, all: chart.all })] : [];
-  note.textContent = [t(HOW[kind]), ...(chart.notes ?? []), ...cut].join(language === "zh" ? "" : " ");
+  box.style.height = `${height}px`;
+  const note = box.nextElementSibling;
+  const cut = chart.drawn < chart.all ? say("cut", { n: chart.drawn, all: chart.all }) : "";
+  note.querySelector(".extra").textContent = [chart.extra ?? "", cut].join(" ").trim();
   box.setAttribute("role", "img");
-  box.setAttribute("aria-label", `${t(table.title)}. ${note.textContent}`);
-  const ratio = printing ? 3 : Math.max(2, window.devicePixelRatio || 1);
-  const instance = echarts.init(box, null, { renderer: "canvas", devicePixelRatio: ratio, width: look.width, height: Math.round(chart.height) });
+  box.setAttribute("aria-label", `${t(table.title)}. ${note.innerText.trim()}`);
+  const devicePixelRatio = printing ? 3 : Math.max(2, window.devicePixelRatio);
+  const instance = echarts.init(box, null, { renderer: "canvas", devicePixelRatio, width: look.width, height });
   instance.setOption(chart.option);
   instance.getZr().flush();
   box.dataset.drawn = "true";
@@ -681,7 +646,7 @@ function speak(chosen) {
   const root = document.documentElement;
   root.lang = chosen === "zh" ? "zh-CN" : "en";
   root.dataset.lang = chosen;
-  document.title = root.dataset[chosen === "zh" ? "titleZh" : "titleEn"];
+  document.title = chosen === "zh" ? root.dataset.titleZh : root.dataset.titleEn;
   for (const button of document.querySelectorAll("[data-language]")) button.setAttribute("aria-pressed", String(button.dataset.language === chosen));
   drawAll();
 }
@@ -703,12 +668,12 @@ function start() {
     });
   }
   // The hash keeps the language, so links to sections scroll without it.
-  for (const link of document.querySelectorAll('nav a[href^="#"]')) {
+  for (const link of document.querySelectorAll("nav a")) {
     link.addEventListener("click", (event) => {
       event.preventDefault();
-      const target = document.getElementById(link.getAttribute("href").slice(1));
-      target?.scrollIntoView();
-      target?.focus({ preventScroll: true });
+      const target = document.getElementById(link.hash.slice(1));
+      target.scrollIntoView();
+      target.focus({ preventScroll: true });
     });
   }
   const fromHash = () => ["en", "zh"].find((each) => location.hash === `#${each}`);

@@ -239,8 +239,11 @@ fn coverage(source: &Source<'_>) -> Result<Table> {
     .rows(rows))
 }
 
-fn freshness(source: &Source<'_>) -> Result<Table> {
-    type Newest = (Option<time::Second>, Option<time::Second>);
+/// Newest event and newest day of knowledge of an input.
+type Newest = (Option<time::Second>, Option<time::Second>);
+
+/// The inputs in use, by name: `scans` or `visits`, `cases`, and the kinds of facts.
+fn newest(source: &Source<'_>) -> Result<Vec<(String, Newest)>> {
     let mut newest: HashMap<String, Newest> = HashMap::new();
     let visits =
         if source.record.inputs.iter().any(|file| file.table == "scans") { "scans" } else { "visits" };
@@ -265,12 +268,27 @@ fn freshness(source: &Source<'_>) -> Result<Table> {
     }
     let mut newest: Vec<(String, Newest)> = newest.into_iter().collect();
     newest.sort();
-    let zone = &source.scheme.time_zone;
-    let row = |(kind, (event, known)): (String, Newest)| {
+    Ok(newest)
+}
+
+/// Local days from the newest of an input to the night.
+fn age(source: &Source<'_>, (event, known): Newest) -> Option<i64> {
+    let day = |at| time::local_date(at, &source.scheme.time_zone);
+    known.or(event).map(|at| i64::from((source.date - day(at)).get_days().max(0)))
+}
+
+/// How old the newest row of each input is, in local days, by input.
+pub fn ages(source: &Source<'_>) -> Result<Vec<(String, u64)>> {
+    let age = |(input, newest)| Some((input, age(source, newest)? as u64));
+    Ok(newest(source)?.into_iter().filter_map(age).collect())
+}
+
+fn freshness(source: &Source<'_>) -> Result<Table> {
+    let row = |(kind, newest): (String, Newest)| {
+        let zone = &source.scheme.time_zone;
         let local = |at: Option<time::Second>| Cell::text(at.map(|at| time::format_local(at, zone)));
-        let age = known.or(event).map(|at| (source.date - time::local_date(at, zone)).get_days());
-        let age = age.map_or(EMPTY, |days| Cell::Whole(i64::from(days.max(0))));
-        vec![Cell::Words(words::input(&kind)), local(event), local(known), age]
+        let age = age(source, newest).map_or(EMPTY, Cell::Whole);
+        vec![Cell::Words(words::input(&kind)), local(newest.0), local(newest.1), age]
     };
     Ok(Table::new(
         "freshness",
@@ -285,7 +303,7 @@ fn freshness(source: &Source<'_>) -> Result<Table> {
     .column("newest_event", Kind::Time, w("newest event", "最新事件"))
     .column("newest_known", Kind::Time, w("newest known at", "最新获知"))
     .column("age_days", Kind::Days, w("days before the night", "距当晚天数"))
-    .rows(newest.into_iter().map(row).collect()))
+    .rows(newest(source)?.into_iter().map(row).collect()))
 }
 
 /// The headline figures.

@@ -1,0 +1,186 @@
+//! Questions asked once, of a store or straight of files: tracing, the whole graph, where cases were infected. Nothing is
+//! published.
+
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use crate::config::Config;
+use crate::contacts::ContactRule;
+use crate::contacts::pairs::{self, Extent, Pair};
+use crate::error::{Error, Result};
+use crate::facts::Facts;
+use crate::ids::Id;
+use crate::outputs::record::{Balance, TraceCounts};
+use crate::outputs::stream::TraceFiles;
+use crate::outputs::tables::{self, ContactColumns};
+use crate::pipeline::{Progress, feed, names, plan};
+use crate::rings;
+use crate::store::VisitSource;
+use crate::store::disk::DiskStore;
+use crate::store::format::rejects_table;
+use crate::store::ingest::{self, Ingested, Report};
+use crate::store::publish;
+use crate::time;
+
+/// Where a trace or a whole graph takes its visits from.
+pub enum From<'a> {
+    /// A published store.
+    Store(&'a Path),
+    /// The configuration's scans or visits, held in memory; visits that do not fit it go into a store of their own, which is
+    /// gone with the answer.
+    Files,
+}
+
+/// Visits to trace in, and what reading them showed.
+struct Opened {
+    visits: Box<dyn VisitSource>,
+    report: Report,
+    /// Where they are, if only for this answer.
+    _folder: Option<TempDir>,
+}
+
+fn open(config: &Config, from: &From<'_>, out: &Path) -> Result<Opened> {
+    if let From::Store(folder) = from {
+        let visits = Box::new(DiskStore::open_existing(folder)?);
+        return Ok(Opened { visits, report: Report::default(), _folder: None });
+    }
+    let feed = feed(config)?;
+    if let Some((visits, report)) = ingest::hold(&feed)? {
+        return Ok(Opened { visits: Box::new(visits), report, _folder: None });
+    }
+    let is_new = !out.exists();
+    let folder = publish::unfinished_folder(out)?;
+    match ingest::ingest(folder.path(), &feed) {
+        Ok(Ingested { report, store, .. }) => {
+            Ok(Opened { visits: Box::new(store), report, _folder: Some(folder) })
+        }
+        Err(error) => {
+            drop(folder);
+            if is_new {
+                // It is empty; if it is not, whatever is in it stays.
+                std::fs::remove_dir(out).ok();
+            }
+            Err(error)
+        }
+    }
+}
+
+/// A folder for results must not be one that something was published in: its files would no longer be what was.
+fn check_out(out: &Path) -> Result<()> {
+    for (file, what) in [("run.json", "a published night"), ("manifest.json", "a store")] {
+        if out.join(file).exists() {
+            return Err(Error::Conflict {
+                what: format!("{}: is {what}", out.display()),
+                help: "choose another folder with --out".into(),
+            });
+        }
+    }
+    publish::remove_unfinished(out)
+}
+
+/// What a trace found and read.
+pub struct Trace {
+    /// In numbers.
+    pub counts: TraceCounts,
+    /// Where every row of the files read went.
+    pub balance: Balance,
+    /// What the person who asked should know.
+    pub notes: Vec<String>,
+}
+
+/// Traces once and writes `contacts.parquet`, `exposures.parquet` and `rejects.parquet` into `out`.
+///
+/// # Errors
+/// Those of reading the inputs; `storage`.
+pub fn trace(
+    config: &Config,
+    from: &From<'_>,
+    count_sources: bool,
+    out: &Path,
+    progress: &dyn Progress,
+) -> Result<Trace> {
+    if config.table("cases").paths.is_empty() && config.table("windows").paths.is_empty() {
+        return Err(Error::usage("nothing to trace from", "give --cases FILE, --windows FILE, or both"));
+    }
+    check_out(out)?;
+    progress.expect(4);
+    progress.begin("visits");
+    let Opened { _folder, visits, report } = open(config, from, out)?;
+    let visits = &*visits;
+    progress.end(&format!("{} visits", visits.days().iter().map(|d| d.visits).sum::<u64>()));
+    progress.begin("facts");
+    let facts = Facts::read(config, visits, None, &[])?;
+    progress.end(&format!("{} cases, {} exposure sites", facts.cases.len(), facts.places.len()));
+    progress.begin("contacts, rings");
+    let names = names(&facts, visits.venues());
+    let kinds = !config.table("windows").paths.is_empty();
+    let columns = ContactColumns { kinds, sources: count_sources };
+    let mut files = TraceFiles::create(out, names, columns)?;
+    rings::expand(visits, &facts.seeds(&config.contacts), plan(config, visits, count_sources), &mut files)?;
+    progress.end(&format!("{} persons reached", files.rings.iter().sum::<u64>()));
+    progress.begin("outputs");
+    let mut read = report.files;
+    read.extend(facts.files.iter().cloned());
+    let balance = Balance::of(&read)?;
+    let mut rejects = report.rejects;
+    rejects.extend(facts.rejects.iter().cloned());
+    rejects.sort();
+    let rings = std::mem::take(&mut files.rings);
+    let exposures = files.finish(out, &rejects_table(&rejects))?;
+    progress.end("written");
+    Ok(Trace { counts: TraceCounts::new(visits, &facts, rings, exposures), balance, notes: facts.notes })
+}
+
+/// Which part of the whole graph to make.
+pub struct Selection {
+    /// Start and end of the period.
+    pub period: (time::Second, time::Second),
+    /// Venue ids; none means all.
+    pub venues: Vec<String>,
+    /// Region of the venues.
+    pub region: Option<String>,
+}
+
+/// The whole contact graph of a selection, written to `out/pairs.parquet`, with `out/rejects.parquet`.
+///
+/// # Errors
+/// `usage` if a venue is not known or the graph would not fit; those of reading the visits; `storage`.
+pub fn contacts(
+    config: &Config,
+    from: &From<'_>,
+    selection: &Selection,
+    out: &Path,
+    progress: &dyn Progress,
+) -> Result<(Vec<Pair>, Balance)> {
+    check_out(out)?;
+    progress.expect(2);
+    progress.begin("visits");
+    let Opened { _folder, visits, report } = open(config, from, out)?;
+    let venues = visits.venues();
+    progress.end(&format!("{} visits", visits.days().iter().map(|d| d.visits).sum::<u64>()));
+    let mut chosen = vec![selection.venues.is_empty(); venues.ids.len()];
+    for id in &selection.venues {
+        let key = venues.ids.key(Id::Text(id)).ok_or_else(|| {
+            Error::usage(format!("venue {id:?} is not known"), "venue ids are written as in the input")
+        })?;
+        chosen[key as usize] = true;
+    }
+    if let Some(region) = &selection.region {
+        let inside = |key: usize| venues.facts[key].region_id.as_ref() == Some(region);
+        if !(0..chosen.len()).any(inside) {
+            let help = "regions are those of the venues table; give it to ingest with --venues";
+            return Err(Error::usage(format!("no venue is in region {region:?}"), help));
+        }
+        chosen.iter_mut().enumerate().for_each(|(key, chosen)| *chosen &= inside(key));
+    }
+    progress.begin("contacts");
+    let (from, until) = selection.period;
+    let extent = Extent { from, until, venues: chosen, memory: config.memory };
+    let pairs = pairs::find(&*visits, &extent, &ContactRule::new(&config.contacts, venues))?;
+    progress.end(&format!("{} pairs", pairs.len()));
+    let made =
+        [("pairs", tables::pairs(&pairs, visits.persons())?), ("rejects", rejects_table(&report.rejects))];
+    tables::write_together(out, &made)?;
+    Ok((pairs, Balance::of(&report.files)?))
+}
