@@ -95,6 +95,8 @@ pub enum Command {
     Trace(Box<TraceArgs>),
     /// The whole contact graph of a period
     Contacts(Box<ContactsArgs>),
+    /// Where cases were infected: places that several visited before they fell ill, and who likely infected whom
+    Sources(Box<SourcesArgs>),
     /// Run a night: ingest, trace, color, publish
     Run {
         /// The configuration; `ringtrace init` writes one
@@ -148,6 +150,24 @@ pub enum Command {
         /// Write everything the color rests on to a JSON file, without anyone else's identity, such as for an appeal
         #[arg(long, value_name = "FILE")]
         evidence_pack: Option<PathBuf>,
+    },
+    /// How two persons are joined: the earliest chain of shared visits in a run's exposures
+    Path {
+        /// Folder of the night
+        #[arg(long, value_name = "DIR")]
+        run: PathBuf,
+        /// Where the chain starts, written as in the input
+        #[arg(allow_hyphen_values = true)]
+        a: String,
+        /// Where it ends
+        #[arg(allow_hyphen_values = true)]
+        b: String,
+        /// Zone to show times in; the run's without it
+        #[arg(long, value_name = "ZONE")]
+        time_zone: Option<String>,
+        /// Name the persons on the way, too
+        #[arg(long)]
+        identify: bool,
     },
     /// Ask a run's tables in SQL
     Query {
@@ -345,6 +365,29 @@ pub struct TraceArgs {
     pub sources: bool,
 }
 
+/// Options of `sources`.
+#[derive(Args)]
+pub struct SourcesArgs {
+    /// Look in a store
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["scans", "visits", "venues"])]
+    pub store: Option<PathBuf>,
+    /// What to read, without a store.
+    #[command(flatten)]
+    pub input: InputArgs,
+    /// The cases
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub cases: Vec<String>,
+    /// Cases that make a place worth naming
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..))]
+    pub at_least: u64,
+    /// Folder to write source_venues, source_hours and links to, as Parquet and CSV
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// What counts as a meeting of two cases.
+    #[command(flatten)]
+    pub rule: RuleArgs,
+}
+
 /// What counts as a contact.
 #[derive(Args)]
 pub struct RuleArgs {
@@ -472,12 +515,28 @@ impl TraceArgs {
             config.contacts.other.linger_s = time::parse_duration(text)?;
         }
         config.contacts.edges = self.edges.unwrap_or(config.contacts.edges);
-        // A trace colors no one: of the small tables it reads those it starts from.
-        let needed = ["scans", "visits", "venues", "cases", "windows"];
-        let others = config.tables.iter_mut().filter(|(table, _)| !needed.contains(table));
-        others.for_each(|(_, section)| section.paths.clear());
+        only_tables(&mut config, &["scans", "visits", "venues", "cases", "windows"]);
         Ok(config)
     }
+}
+
+impl SourcesArgs {
+    /// The checked configuration.
+    ///
+    /// # Errors
+    /// `usage`.
+    pub fn config(&self) -> Result<Config> {
+        let mut config = self.input.config(&[("cases", &self.cases)])?;
+        self.rule.apply(&mut config)?;
+        only_tables(&mut config, &["scans", "visits", "venues", "cases"]);
+        Ok(config)
+    }
+}
+
+/// A question that colors no one reads, of the small tables, only those it starts from.
+fn only_tables(config: &mut Config, needed: &[&str]) {
+    let others = config.tables.iter_mut().filter(|(table, _)| !needed.contains(table));
+    others.for_each(|(_, section)| section.paths.clear());
 }
 
 impl ContactsArgs {

@@ -3,14 +3,20 @@
 
 use std::path::Path;
 
+use arrow::array::RecordBatch;
 use tempfile::TempDir;
 
+use crate::backward::case_persons;
+use crate::backward::links::between;
+use crate::backward::shared::{Question, shared};
 use crate::config::Config;
 use crate::contacts::ContactRule;
 use crate::contacts::pairs::{self, Extent, Pair};
 use crate::error::{Error, Result};
 use crate::facts::Facts;
 use crate::ids::Id;
+use crate::outputs::csv::{self, Reader};
+use crate::outputs::origins::Origins;
 use crate::outputs::record::{Balance, TraceCounts};
 use crate::outputs::stream::TraceFiles;
 use crate::outputs::tables::{self, ContactColumns};
@@ -183,4 +189,65 @@ pub fn contacts(
         [("pairs", tables::pairs(&pairs, visits.persons())?), ("rejects", rejects_table(&report.rejects))];
     tables::write_together(out, &made)?;
     Ok((pairs, Balance::of(&report.files)?))
+}
+
+/// Where the cases may have been infected: the places that at least `at_least` of them visited in the days 14 to 1 before
+/// they fell ill, and who of them likely infected whom. Written to `out` as `source_venues`, `source_hours` and `links`,
+/// Parquet and CSV, with `rejects.parquet`.
+///
+/// # Errors
+/// `usage` without cases or a time zone, whose days incubation is counted in; those of reading and writing.
+pub fn sources(
+    config: &Config,
+    from: &From<'_>,
+    at_least: u64,
+    out: &Path,
+    progress: &dyn Progress,
+) -> Result<(Origins, Balance)> {
+    if config.table("cases").paths.is_empty() {
+        return Err(Error::usage("no cases to look for the source of", "give --cases FILE"));
+    }
+    let Some(zone) = &config.time_zone else {
+        let help = "give --time-zone, such as Asia/Shanghai";
+        return Err(Error::usage("days of incubation are local days, and no zone is known", help));
+    };
+    check_out(out)?;
+    progress.expect(3);
+    progress.begin("visits");
+    let Opened { _folder, visits, report } = open(config, from, out)?;
+    let visits = &*visits;
+    progress.end(&format!("{} visits", visits.days().iter().map(|d| d.visits).sum::<u64>()));
+    progress.begin("cases");
+    let facts = Facts::read(config, visits, None, &[])?;
+    let cases = case_persons(&facts, &config.contacts);
+    progress.end(&format!("{} cases", cases.len()));
+    progress.begin("shared places, links");
+    let windows: Vec<(u32, (time::Second, time::Second))> =
+        cases.iter().map(|case| (case.person, case.infected_in(zone))).collect();
+    let period = (
+        windows.iter().map(|(_, (from, _))| *from).min().unwrap_or(0),
+        windows.iter().map(|(_, (_, until))| *until).max().unwrap_or(0),
+    );
+    let places = shared(visits, &Question { cases: &windows, least: at_least, by_hour: true, period })?;
+    let venues = visits.venues();
+    let links = between(visits, &cases, &ContactRule::new(&config.contacts, venues), zone)?;
+    let origins = Origins::new(&cases, &places, &links, names(&facts, venues), venues, zone)?;
+    let mut rejects = report.rejects;
+    rejects.extend(facts.rejects.iter().cloned());
+    rejects.sort();
+    let made =
+        [("source_venues", &origins.venues), ("source_hours", &origins.hours), ("links", &origins.links)];
+    let mut tables: Vec<(&str, RecordBatch)> = made.map(|(name, table)| (name, table.clone())).into();
+    tables.push(("rejects", rejects_table(&rejects)));
+    publish::create_folder(out)?;
+    let folder = std::path::absolute(out).map_err(Error::storage(out, "finding"))?;
+    for (name, table) in made {
+        let rows: Vec<u32> = (0..table.num_rows() as u32).collect();
+        csv::write(&folder, name, table, &rows, Reader::Program)?;
+    }
+    tables::write_together(out, &tables)?;
+    progress.end("written");
+    let mut read = report.files;
+    read.extend(facts.files);
+    Ok((origins, Balance::of(&read)?))
 }

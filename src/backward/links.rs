@@ -48,6 +48,17 @@ impl Verdict {
         }
     }
 
+    /// What it means.
+    pub fn words(self) -> &'static str {
+        match self {
+            Verdict::Plausible => "plausible",
+            Verdict::UnknownOnset => "plausible, onset unknown",
+            Verdict::InfectorLater => "the other fell ill later, or on the same day",
+            Verdict::ExposedTooEarly => "more than 14 days before falling ill",
+            Verdict::ExposedTooLate => "already ill by then",
+        }
+    }
+
     /// Whether such a link belongs to the forest of most plausible links.
     pub fn can_be(self) -> bool {
         matches!(self, Verdict::Plausible | Verdict::UnknownOnset)

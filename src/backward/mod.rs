@@ -5,12 +5,15 @@ pub mod shared;
 
 use std::collections::BTreeMap;
 
+use jiff::Span;
+use jiff::tz::TimeZone;
+
 use crate::config::ContactConfig;
 use crate::error::Result;
 use crate::facts::Facts;
 use crate::rings::join_windows;
 use crate::store::{Stay, VisitSource};
-use crate::time::Second;
+use crate::time::{Second, local_date, start_of_day};
 
 /// A person who is a case, over all rows that stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +49,17 @@ pub fn case_persons(facts: &Facts, rule: &ContactConfig) -> Vec<CasePerson> {
         }
     };
     of_one.map(person).collect()
+}
+
+impl CasePerson {
+    /// When it can have been infected: the local days that lie 1 to 14 before the one on which it fell ill (without onset
+    /// that of its first sample or report).
+    pub fn infected_in(&self, zone: &TimeZone) -> (Second, Second) {
+        let fell_ill = local_date(self.began_at, zone);
+        let start =
+            |days_before: i64| start_of_day(fell_ill.saturating_sub(Span::new().days(days_before)), zone);
+        (start(*links::INCUBATION_DAYS.end()), start(*links::INCUBATION_DAYS.start() - 1))
+    }
 }
 
 /// The visits of some persons that share an instant with `[from, until)`, by person, each in the order of arrival.

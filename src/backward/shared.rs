@@ -18,8 +18,8 @@ pub struct Shared {
     pub venue: u32,
     /// Start of the hour; `None` for the whole period.
     pub hour: Option<Second>,
-    /// Cases that were there, each in the time looked at for it.
-    pub cases: u64,
+    /// Keys of the cases that were there, each in the time looked at for it.
+    pub who: Vec<u32>,
     /// Different persons that were there, cases or not.
     pub visitors: u64,
     /// The chance that as many cases or more would be there if cases were people like any other.
@@ -28,6 +28,13 @@ pub struct Shared {
     /// `N` persons, `visitors` of whom came here. Conservative, as a case counts only in its own time, everyone else in all of
     /// it.
     pub chance: f64,
+}
+
+impl Shared {
+    /// How many cases were there.
+    pub fn cases(&self) -> u64 {
+        self.who.len() as u64
+    }
 }
 
 /// Places that cases have in common.
@@ -101,36 +108,32 @@ pub fn shared(visits: &dyn VisitSource, question: &Question<'_>) -> Result<Share
     let traffic = traffic(visits, question.period, &wanted)?;
     let persons = traffic.persons();
     let cases = windows.keys().filter(|person| traffic.has(**person)).count() as u64;
-    let place = |venue: u32, hour: Option<Second>, here: usize, visitors: u64| {
+    let place = |venue: u32, hour: Option<Second>, who: &BTreeSet<u32>, visitors: u64| {
+        let here = who.len() as u64;
         // A stay that began before the period counts at its venue, but its person is not among those that arrived.
-        let visitors = visitors.max(here as u64).min(persons.max(here as u64));
-        Shared {
-            venue,
-            hour,
-            cases: here as u64,
-            visitors,
-            chance: tail(persons, visitors, cases, here as u64),
-        }
+        let visitors = visitors.max(here).min(persons.max(here));
+        let chance = tail(persons, visitors, cases, here);
+        Shared { venue, hour, who: who.iter().copied().collect(), visitors, chance }
     };
     let mut at_venues: Vec<Shared> = at_venue
         .iter()
         .map(|(venue, here)| {
             let visitors = traffic.at_venue.get(venue).map_or(0, |(_, visitors)| *visitors);
-            place(*venue, None, here.len(), visitors)
+            place(*venue, None, here, visitors)
         })
         .collect();
     let at_hours: Result<Vec<Shared>> = at_hour
         .par_iter()
         .map(|((venue, hour), here)| {
             let there = present(visits, *venue, (*hour, hour + HOUR_S))?;
-            Ok(place(*venue, Some(*hour), here.len(), there))
+            Ok(place(*venue, Some(*hour), here, there))
         })
         .collect();
     let mut at_hours = at_hours?;
     let ids = visits.venues().ids.ids();
     let by_chance = |a: &Shared, b: &Shared| {
         let venue = |shared: &Shared| ids.get(shared.venue as usize);
-        let cases = b.cases.cmp(&a.cases);
+        let cases = b.cases().cmp(&a.cases());
         a.chance
             .total_cmp(&b.chance)
             .then(cases)

@@ -1,5 +1,6 @@
 //! What each command does, in terms of the stages; and what it prints.
 
+mod backward;
 mod compare;
 mod doctor;
 mod metrics;
@@ -115,6 +116,11 @@ pub fn execute(cli: Cli) -> Result<Outcome> {
                 Some(file) => metrics::told(&file, || run(&config, &date, purpose, &common, &screen)),
                 None => run(&config, &date, purpose, &common, &screen).map(|(outcome, _)| outcome),
             }
+        }
+        Command::Sources(args) => backward::sources(&args, &common, &screen),
+        Command::Path { run, a, b, time_zone, identify } => {
+            let identify = if identify { Identify::Everyone } else { Identify::NoOneElse };
+            backward::path(&run, [&a, &b], time_zone.as_deref(), identify, &common)
         }
         Command::Diff { a, b, out } => compare::runs([&a, &b], out.as_deref(), &common),
         Command::Explain { run, person_id, time_zone, config, language, identify, evidence_pack } => {

@@ -8,6 +8,8 @@ pub mod facts;
 pub mod hold;
 pub mod lists;
 pub mod lookup;
+pub mod origins;
+pub mod path;
 pub mod pushes;
 pub mod query;
 pub mod read;

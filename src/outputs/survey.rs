@@ -61,7 +61,8 @@ impl Survey {
     }
 }
 
-fn whole(cells: impl Iterator<Item = u64>) -> ArrayRef {
+/// Counts as a column.
+pub fn whole(cells: impl Iterator<Item = u64>) -> ArrayRef {
     Arc::new(Int64Array::from_iter_values(cells.map(|cell| cell as i64)))
 }
 
@@ -107,7 +108,7 @@ pub fn venues(traced: &Traced, facts: &Facts, places: &SharedPlaces, venues: &Ve
         ("category", text(|f| &f.category)),
         ("region_id", text(|f| &f.region_id)),
         ("name", text(|f| &f.name)),
-        ("cases", number(&|_, shared| shared.cases)),
+        ("cases", number(&|_, shared| shared.cases())),
         ("visits", number(&visits)),
         ("visitors", number(&|_, shared| shared.visitors)),
         ("expected_cases", word(&|shared| thousandths(places.expected_thousandths(shared.visitors)))),

@@ -64,7 +64,7 @@ async function inspect(where, page, language) {
       nothing: [...box.querySelectorAll(".nothing span")].some(visible),
       label: box.getAttribute("aria-label") ?? "",
       role: box.getAttribute("role"),
-      table: box.parentElement.querySelector("details table caption") !== null,
+      table: box.closest(".block").querySelector("details table caption") !== null,
     }));
     return {
       charts,

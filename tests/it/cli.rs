@@ -7,7 +7,7 @@ use ringtrace::config::Config;
 
 use crate::support::{Folder, rows, tree};
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 18] = [
     "demo",
     "generate",
     "ingest",
@@ -15,6 +15,8 @@ const COMMANDS: [&str; 16] = [
     "contacts",
     "run",
     "explain",
+    "sources",
+    "path",
     "diff",
     "query",
     "report",

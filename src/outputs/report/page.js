@@ -205,7 +205,7 @@ function fill(look, color, hatch) {
 const colorFill = (look, color) => fill(look, color, HATCH_OF_COLOR[color] ?? "falling");
 
 /** Marks of withheld numbers, which have no length. */
-const diamonds = (look) => ({ type: "scatter", silent: true, symbol: "diamond", z: 5, itemStyle: { opacity: 1, color: look.box, borderColor: look.ink, borderWidth: 1.2, decal: "none" } });
+const diamonds = (look) => ({ type: "scatter", silent: true, symbol: "diamond", z: 5, itemStyle: { opacity: 1, color: look.box, borderColor: look.ink, borderWidth: 1.2, decal: HATCHES.plain } });
 
 /**
  * Bars, lying or upright: one for each row and each of `series` ({ name, column, style }), or one a row if `stacked`.
@@ -428,10 +428,10 @@ function transmission(table, look) {
   };
   const dot = (row) => ({
     value: point(row), symbol: parent(row) ? "circle" : "diamond", symbolSize: parent(row) ? size : size + 4,
-    itemStyle: { color: parent(row) ? look.one : look.two, borderColor: look.ink, borderWidth: 1, opacity: 1, decal: "none" },
+    itemStyle: { color: parent(row) ? look.one : look.two, borderColor: look.ink, borderWidth: 1, opacity: 1, decal: HATCHES.plain },
   });
   const line = (key, color, type) => ({ name: say(key), itemStyle: { opacity: 0 }, lineStyle: { color, type, width: 2 } });
-  const shape = (key, icon, color) => ({ name: say(key), icon, itemStyle: { color, borderColor: look.ink, borderWidth: 1, decal: "none" } });
+  const shape = (key, icon, color) => ({ name: say(key), icon, itemStyle: { color, borderColor: look.ink, borderWidth: 1, decal: HATCHES.plain } });
   const entries = [shape("root", "diamond", look.two), shape("infected", "circle", look.one), line("plausible", look.soft, "solid"), line("implausible", look.red, "dashed")];
   const key = legend(entries, look);
   const pitch = look.paper ? Math.min(20, PAPER.height / rows.length) : 22;
@@ -532,7 +532,7 @@ function venueHours(table, look) {
         inRange: { color: look.heat }, text: [`${number(most)} ${say("persons")}`, "0"], textStyle: { color: look.ink, fontSize: 12 }, hoverLink: false,
       },
       series: [
-        { type: "heatmap", data: shown.map((row) => [...place(row), amount(row.persons)]), itemStyle: { decal: "none" } },
+        { type: "heatmap", data: shown.map((row) => [...place(row), amount(row.persons)]), itemStyle: { decal: HATCHES.plain } },
         { ...diamonds(look), silent: false, symbolSize: 7, data: withheld.map(place), label: { show: true, position: "bottom", distance: 1, fontSize: 9, color: look.ink, formatter: less }, labelLayout: { hideOverlap: true } },
       ],
     },
