@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{self, Config, Edges, TimeUnit};
 use crate::error::{EXIT_CODES, Error, Result};
 use crate::outputs::explain::Language;
+use crate::outputs::export;
 use crate::schema;
 use crate::time::{self, Reading};
 
@@ -196,6 +197,27 @@ pub enum Command {
         #[arg(long, conflicts_with = "json")]
         csv: bool,
     },
+    /// Write a night's traced graph for another tool
+    Export {
+        /// Folder of the night
+        #[arg(long, value_name = "DIR")]
+        run: PathBuf,
+        /// The tool
+        #[arg(long = "for", value_name = "TOOL")]
+        format: export::Format,
+        /// Folder to write to; must be empty or absent
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// Only rings up to this one
+        #[arg(long, value_name = "N", default_value_t = u8::MAX, hide_default_value = true, value_parser = clap::value_parser!(u8).range(1..))]
+        rings: u8,
+        /// Contacts or exposures at most; without it as many as are of use for the tool
+        #[arg(long, value_name = "N")]
+        max: Option<u64>,
+        /// What SORMAS has to be told.
+        #[command(flatten)]
+        sormas: SormasArgs,
+    },
     /// Write the report of a night anew, such as for the public
     Report {
         /// Folder of the night
@@ -363,6 +385,27 @@ pub struct TraceArgs {
     /// Count each contact's distinct sources
     #[arg(long)]
     pub sources: bool,
+}
+
+/// What a SORMAS server is set up for.
+#[derive(Args)]
+#[command(next_help_heading = "For SORMAS")]
+pub struct SormasArgs {
+    /// The disease, as SORMAS spells it
+    #[arg(long, value_name = "NAME", default_value = "CORONAVIRUS")]
+    pub disease: String,
+    /// How it reads dates
+    #[arg(long, value_name = "FORMAT", default_value = "%m/%d/%Y")]
+    pub date_format: String,
+    /// What parts cells
+    #[arg(long, value_name = "CHARACTER", default_value_t = ',')]
+    pub separator: char,
+    /// Region of the contacts, by its name there
+    #[arg(long, value_name = "NAME", requires = "district")]
+    pub region: Option<String>,
+    /// District of the contacts, by its name there
+    #[arg(long, value_name = "NAME", requires = "region")]
+    pub district: Option<String>,
 }
 
 /// Options of `sources`.

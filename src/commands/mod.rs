@@ -18,6 +18,7 @@ use crate::error::{EXIT_CODES, Error, Result};
 use crate::generate::{self, WorldSpec};
 use crate::once::{self, From, Selection};
 use crate::outputs::explain::{self, Identify};
+use crate::outputs::export::{self, Sormas, Wanted};
 use crate::outputs::query;
 use crate::outputs::read::{Run, id_at};
 use crate::outputs::record::Balance;
@@ -167,6 +168,33 @@ pub fn execute(cli: Cli) -> Result<Outcome> {
                 (None, None) => unreachable!("clap asks for one"),
             };
             questions::print_answer(&answer, format)
+        }
+        Command::Export { run, format, out, rings, max, sormas } => {
+            let wanted = Wanted {
+                format,
+                rings,
+                most: max.unwrap_or(format.most()),
+                sormas: Sormas {
+                    disease: sormas.disease,
+                    date_format: sormas.date_format,
+                    separator: sormas.separator,
+                    place: sormas.region.zip(sormas.district),
+                },
+            };
+            let done = export::write(&Run::open(&run)?, &wanted, &out)?;
+            let words = || {
+                let mut lines =
+                    vec![format!("{}, {}", many(done.persons, "person"), many(done.meetings, "meeting"))];
+                lines.extend(done.notes.iter().map(|note| format!("note: {note}")));
+                lines.extend(done.files.iter().map(|file| format!("  {}", file.display())));
+                lines.join("\n")
+            };
+            say(
+                &common,
+                words,
+                || json!({"files": done.files, "persons": done.persons, "meetings": done.meetings, "notes": done.notes}),
+            )?;
+            Ok(Outcome::Done)
         }
         Command::Report { run, out, public, suppress_below, open } => {
             let run = Run::open(&run)?;

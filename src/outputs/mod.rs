@@ -4,6 +4,7 @@ pub mod calendar;
 pub mod csv;
 pub mod diff;
 pub mod explain;
+pub mod export;
 pub mod facts;
 pub mod hold;
 pub mod lists;

@@ -78,7 +78,8 @@ const say = (key, values = {}) => t(WORDS[key]).replace(/\{(\w+)\}/g, (_, name) 
 const colorName = (name) => t(WORDS[name]) || name;
 const isWithheld = (cell) => typeof cell === "string" && cell.startsWith("<");
 const amount = (cell) => (typeof cell === "number" ? cell : 0);
-const number = (n, digits = 0) => n.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: 1 });
+// Below one, a decimal is told to the third digit: 0.007 cases by chance are not none.
+const number = (n, digits = 0) => n.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: n > 0 && n < 1 ? 3 : 1 });
 const short = (n) => n.toLocaleString(language, { notation: "compact", maximumFractionDigits: 1 });
 const less = () => `<${report.suppress_below}`;
 const sumOf = (row, columns) => columns.reduce((sum, column) => sum + amount(row[column]), 0);
@@ -342,7 +343,7 @@ function epidemicCurve(table, look) {
     return [
       {
         type: "bar", name: say("incomplete"), xAxisIndex: at + 2, yAxisIndex: at + 2, barWidth: "100%", silent: true, z: 0,
-        itemStyle: { color: look.line, decal: { ...HATCHES.falling, color: look.soft }, opacity: 0.6 }, data: rows.map((row) => (row.incomplete ? 1 : 0)),
+        itemStyle: { color: look.line, decal: { ...HATCHES.falling, color: look.soft }, opacity: 0.6 }, data: rows.map((row) => (row.incomplete && kind === "onset" ? 1 : 0)),
       },
       ...Object.entries(statuses).map(([status, itemStyle]) => ({
         ...place, type: "bar", name: say(status), stack: kind, barCategoryGap: "14%", barMaxWidth: 28, itemStyle,

@@ -26,6 +26,28 @@ pub fn line<'c>(cells: impl IntoIterator<Item = &'c mut Cell>, least: u64) {
     }
 }
 
+/// Hides the counts among `cells`, a line whose sum is known elsewhere, that would tell a hidden count beside them: those
+/// marked in `beside`. One alone would still follow from the sum, so then the smallest of the others goes too.
+pub fn beside<'c>(cells: impl IntoIterator<Item = &'c mut Cell>, beside: &[bool]) {
+    let mut shown = Vec::new();
+    let mut hidden = 0;
+    for (cell, beside) in cells.into_iter().zip(beside) {
+        match cell {
+            Cell::Whole(count) if *count > 0 && *beside => {
+                *cell = Cell::Text("<…".into());
+                hidden += 1;
+            }
+            Cell::Whole(count) if *count > 0 => shown.push((*count, cell)),
+            cell => hidden += usize::from(is_hidden(cell)),
+        }
+    }
+    if hidden == 1
+        && let Some((_, cell)) = shown.into_iter().min_by_key(|(count, _)| *count)
+    {
+        *cell = Cell::Text("<…".into());
+    }
+}
+
 /// Whether the sum of hidden counts, the first `small` of them below `least` and the others not, leaves one of the small ones
 /// but a single value.
 fn told(hidden: &[(i64, &mut Cell)], small: usize, least: i64) -> bool {
@@ -61,6 +83,23 @@ mod tests {
         let mut cells: Vec<Cell> = counts.iter().map(|count| Cell::Whole(*count)).collect();
         line(&mut cells, 10);
         cells.iter().map(Cell::in_csv).collect()
+    }
+
+    #[test]
+    fn what_would_tell_a_hidden_count_beside_it_is_hidden_too() {
+        let hidden = |counts: &[i64], marked: &[bool]| -> Vec<String> {
+            let mut cells: Vec<Cell> = counts.iter().map(|count| Cell::Whole(*count)).collect();
+            beside(&mut cells, marked);
+            cells.iter().map(Cell::in_csv).collect()
+        };
+        assert_eq!(hidden(&[70, 50, 60], &[false, false, false]), ["70", "50", "60"]);
+        assert_eq!(
+            hidden(&[70, 50, 60], &[true, false, false]),
+            ["<…", "<…", "60"],
+            "one alone follows from the sum"
+        );
+        assert_eq!(hidden(&[70, 50, 60], &[true, false, true]), ["<…", "50", "<…"]);
+        assert_eq!(hidden(&[70, 0, 60], &[false, true, false]), ["70", "0", "60"], "no one tells no one");
     }
 
     #[test]
