@@ -208,7 +208,7 @@ fn link(
     let (source, own) = (&cases[infector], &cases[case]);
     let day = |at: Second| local_date(at, zone);
     let days = |from: Second, until: Second| i64::from((day(until) - day(from)).get_days());
-    let earlier = (source.began_at, infector) < (own.began_at, case);
+    let earlier = source.began_at < own.began_at;
     let judge = |met: &Met| {
         let incubation = own.onset_at.map(|onset| days(met.from, onset));
         match incubation {

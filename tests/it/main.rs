@@ -24,6 +24,7 @@ mod id_forms;
 mod publishing;
 mod rejected_rows;
 
+mod backward;
 mod explaining;
 mod night;
 mod queries;

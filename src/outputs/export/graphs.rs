@@ -252,7 +252,8 @@ pub(super) fn gexf(network: &Network) -> Result<Vec<u8>> {
                     .with_attributes([
                         ("mode", "dynamic"),
                         ("defaultedgetype", "directed"),
-                        ("timeformat", "dateTime"),
+                        // Spells hold times of day too, which the schema and Gephi take for either; networkx knows no dateTime.
+                        ("timeformat", "date"),
                         ("timerepresentation", "interval"),
                     ])
                     .write_inner_content(|xml| {
