@@ -227,7 +227,7 @@ impl Config {
     }
 
     /// The configuration at `path` with another policy or scheme in it, or both where they share the name, as editions of the
-    /// national protocol do. What `[contacts]` says still comes before the policy.
+    /// national protocol do. A policy takes the place of what `[contacts]` says of the same things: it is what is asked about.
     ///
     /// # Errors
     /// As for [`Config::read`]; `usage` if nothing is called `name`.
@@ -240,6 +240,11 @@ impl Config {
         let scheme = crate::colors::Scheme::load(name, base_of(path));
         if is_policy {
             keys.insert("policy".into(), name.into());
+            if let Some(contacts) = keys.get_mut("contacts").and_then(toml::Value::as_table_mut) {
+                for decided in ["min_overlap", "rings", "cumulative", "lookback", "infectious_for"] {
+                    contacts.remove(decided);
+                }
+            }
         }
         match scheme {
             Ok(_) => drop(keys.insert("scheme".into(), name.into())),

@@ -1,11 +1,13 @@
 //! What offices, laboratories and clinics tell of the people of a world: small tables beside it, a few rows wrong on
 //! purpose.
 
+use std::collections::HashMap;
 use std::path::Path;
 
-use super::WorldSpec;
 use super::draw::{Draw, Purpose, key};
+use super::planted::Planted;
 use super::world::{Atlas, DISTRICT, district_name};
+use super::{DAY, HOUR, WorldSpec};
 use crate::error::{Error, Result};
 use crate::time::utc_day_name;
 
@@ -64,11 +66,42 @@ struct Told {
     draw: Draw,
 }
 
+/// Contacts of cases who fell ill themselves, of a thousand.
+const INFECTED: u32 = 550;
+
+/// The planted contacts who were infected: those of cases first, and of theirs whose source was, with the start of the
+/// meeting, if their illness is known before the world ends.
+fn later_cases(spec: &WorldSpec, planted: &Planted, atlas: &Atlas) -> Rows {
+    let mut rows = Rows::new("person_id,status,onset_at,sampled_at,isolated_at,reported_at,reported_by");
+    let at = |second: u32| {
+        let (day, minute) = (second / DAY, second % DAY / 60);
+        format!("{} {:02}:{:02}", utc_day_name(spec.first_day + day), minute / 60, minute % 60)
+    };
+    let mut ill: HashMap<u32, u32> = HashMap::new();
+    for (number, contact) in (0..).zip(&planted.contacts) {
+        let mut draw = Draw::new(key(spec.seed, Purpose::Facts, 10), number);
+        let infectious = contact.ring == 1
+            || ill.get(&contact.source).is_some_and(|onset| onset - DAY < contact.span.start);
+        let onset = contact.span.start + draw.between(2 * DAY, 5 * DAY);
+        let sampled = onset + draw.between(4 * HOUR, 12 * HOUR);
+        let reported = sampled + draw.between(6 * HOUR, 20 * HOUR);
+        let known = reported < spec.days * DAY;
+        if !(infectious && known && draw.chance(INFECTED)) || ill.contains_key(&contact.contact) {
+            continue;
+        }
+        ill.insert(contact.contact, onset);
+        let id = (atlas.pseudonym(contact.contact) as i64).to_string();
+        let office = ["hospital 1", "hospital 2", "clinic"][draw.below(3) as usize];
+        rows.add(&[&id, "confirmed", &at(onset), &at(sampled), &at(reported + HOUR), &at(reported), office]);
+    }
+    rows
+}
+
 /// Writes the tables into `out/facts`.
 ///
 /// # Errors
 /// `storage` if something cannot be written.
-pub fn write(spec: &WorldSpec, out: &Path) -> Result<()> {
+pub fn write(spec: &WorldSpec, planted: &Planted, out: &Path) -> Result<()> {
     let atlas = Atlas::new(spec);
     let day_name = |day: u32| format!("{} 00:00", utc_day_name(spec.first_day + day));
     let at = |day: u32, draw: &mut Draw| {
@@ -191,6 +224,7 @@ pub fn write(spec: &WorldSpec, out: &Path) -> Result<()> {
     let folder = out.join("facts");
     std::fs::create_dir_all(&folder).map_err(Error::storage(&folder, "creating"))?;
     for (name, rows) in [
+        ("cases", later_cases(spec, planted, &atlas)),
         ("temperatures", temperatures),
         ("tests", tests),
         ("checkins", checkins),

@@ -109,7 +109,7 @@ pub fn write(spec: &WorldSpec, out: &Path) -> Result<World> {
     );
     residences?;
     if spec.facts {
-        facts::write(spec, out)?;
+        facts::write(spec, &planted, out)?;
     }
 
     Ok(World {
@@ -159,7 +159,9 @@ impl WorldSpec {
         }
         let residences = r#"paths = ["residences.parquet"]"#;
         let with_communities = r#"paths = ["residences.parquet", "facts/residents.csv"]"#;
-        CONFIG.replace(residences, with_communities) + facts::CONFIG
+        let cases = r#"paths = ["cases.parquet"]"#;
+        let with_later = r#"paths = ["cases.parquet", "facts/cases.csv"]   # the second: contacts who fell ill themselves"#;
+        CONFIG.replace(residences, with_communities).replace(cases, with_later) + facts::CONFIG
     }
 
     /// The UTC second at which the first day begins.

@@ -25,6 +25,9 @@ mod publishing;
 mod rejected_rows;
 
 mod backward;
+mod compare;
+mod exchange;
+mod reporting;
 mod explaining;
 mod night;
 mod queries;
