@@ -255,6 +255,18 @@ impl Config {
         Config::from_text(&text, base_of(path), &path.display().to_string())
     }
 
+    /// The configuration with the tracing parameters of the policy of that name, if there is one; what else `[contacts]` says
+    /// stays.
+    pub fn under_policy(&self, name: &str) -> Option<Config> {
+        let policy = Policy::named(Some(name)).ok()?;
+        let mut config = self.clone();
+        let contacts = &mut config.contacts;
+        contacts.other.min_overlap_s = policy.min_overlap_s;
+        (contacts.rings, contacts.cumulative) = (policy.rings, policy.cumulative);
+        (contacts.lookback_s, contacts.infectious_for_s) = (policy.lookback_s, policy.infectious_for_s);
+        Some(config)
+    }
+
     /// The configuration in `text`. `name` stands for it in messages.
     ///
     /// # Errors

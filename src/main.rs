@@ -20,12 +20,7 @@ fn main() -> ExitCode {
     }
     match execute(cli) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
-        Ok(Outcome::ManyRejects) => {
-            eprintln!(
-                "warning: more rows were rejected than rejects_max_percent allows; rejects.parquet says why"
-            );
-            ExitCode::from(1)
-        }
+        Ok(Outcome::ManyRejects) => ExitCode::from(1),
         Err(error) => {
             eprintln!("error[{}]: {error}", error.code());
             if let Some(help) = error.help() {

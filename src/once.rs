@@ -17,7 +17,7 @@ use crate::facts::Facts;
 use crate::ids::Id;
 use crate::outputs::csv::{self, Reader};
 use crate::outputs::origins::Origins;
-use crate::outputs::record::{Balance, TraceCounts};
+use crate::outputs::record::{ReadRows, TraceCounts};
 use crate::outputs::stream::TraceFiles;
 use crate::outputs::tables::{self, ContactColumns};
 use crate::pipeline::{Progress, feed, names, plan};
@@ -90,7 +90,7 @@ pub struct Trace {
     /// In numbers.
     pub counts: TraceCounts,
     /// Where every row of the files read went.
-    pub balance: Balance,
+    pub read: ReadRows,
     /// What the person who asked should know.
     pub notes: Vec<String>,
 }
@@ -128,14 +128,14 @@ pub fn trace(
     progress.begin("outputs");
     let mut read = report.files;
     read.extend(facts.files.iter().cloned());
-    let balance = Balance::of(&read)?;
+    let read = ReadRows::of(&read, config.rejects_max_percent)?;
     let mut rejects = report.rejects;
     rejects.extend(facts.rejects.iter().cloned());
     rejects.sort();
     let rings = std::mem::take(&mut files.rings);
     let exposures = files.finish(out, &rejects_table(&rejects))?;
     progress.end("written");
-    Ok(Trace { counts: TraceCounts::new(visits, &facts, rings, exposures), balance, notes: facts.notes })
+    Ok(Trace { counts: TraceCounts::new(visits, &facts, rings, exposures), read, notes: facts.notes })
 }
 
 /// Which part of the whole graph to make.
@@ -158,7 +158,7 @@ pub fn contacts(
     selection: &Selection,
     out: &Path,
     progress: &dyn Progress,
-) -> Result<(Vec<Pair>, Balance)> {
+) -> Result<(Vec<Pair>, ReadRows)> {
     check_out(out)?;
     progress.expect(2);
     progress.begin("visits");
@@ -188,7 +188,7 @@ pub fn contacts(
     let made =
         [("pairs", tables::pairs(&pairs, visits.persons())?), ("rejects", rejects_table(&report.rejects))];
     tables::write_together(out, &made)?;
-    Ok((pairs, Balance::of(&report.files)?))
+    Ok((pairs, ReadRows::of(&report.files, config.rejects_max_percent)?))
 }
 
 /// Where the cases may have been infected: the places that at least `at_least` of them visited in the days 14 to 1 before
@@ -203,7 +203,7 @@ pub fn sources(
     at_least: u64,
     out: &Path,
     progress: &dyn Progress,
-) -> Result<(Origins, Balance)> {
+) -> Result<(Origins, ReadRows)> {
     if config.table("cases").paths.is_empty() {
         return Err(Error::usage("no cases to look for the source of", "give --cases FILE"));
     }
@@ -249,5 +249,5 @@ pub fn sources(
     progress.end("written");
     let mut read = report.files;
     read.extend(facts.files);
-    Ok((origins, Balance::of(&read)?))
+    Ok((origins, ReadRows::of(&read, config.rejects_max_percent)?))
 }

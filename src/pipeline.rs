@@ -10,9 +10,10 @@ use crate::colors::{self, Scheme};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::facts::Facts;
-use crate::outputs::read::Run;
+use crate::ids::IdColumn;
+use crate::outputs::read::{Run, id_at};
 use crate::outputs::record::{
-    Balance, Counts, Identity, InputIdentity, RegisterIdentity, RunRecord, SchemeIdentity,
+    Balance, Counts, Identity, InputIdentity, ReadRows, RegisterIdentity, RunRecord, SchemeIdentity,
 };
 use crate::outputs::register::{self, Published, Register};
 use crate::outputs::run::{NightTables, Runs, publish, register_of};
@@ -53,7 +54,7 @@ pub struct Night {
     /// Whether it had been published before, from the same inputs, so that nothing was done.
     pub known: bool,
     /// Where the rows read tonight went: those of new files and of the small tables, not those of earlier nights.
-    pub read: Balance,
+    pub read: ReadRows,
 }
 
 /// What a night is made for.
@@ -112,6 +113,7 @@ pub fn night(
     progress.end(&format!("{} persons reached", traced.contacts.len()));
 
     progress.begin("colors");
+    facts.renew(&visits, &traced, &config.contacts, &scheme)?;
     facts.refuse_orders(&traced, scheme.fever);
     facts.recognise(&scheme);
     facts.note_unknown_rules(&scheme);
@@ -125,6 +127,10 @@ pub fn night(
     let names = names(&facts, visits.venues());
     let published = match &before {
         Some((_, run)) => register_of(run, facts.persons.kind())?,
+        None => Published::empty(facts.persons.kind()),
+    };
+    let pushed = match &before {
+        Some((_, run)) => outputs::pushes::standing(run, facts.persons.kind())?,
         None => Published::empty(facts.persons.kind()),
     };
     let reached: Vec<u32> = traced.contacts.iter().map(|c| c.person).collect();
@@ -151,11 +157,12 @@ pub fn night(
         ),
         exposures: tables::exposures(&traced.edges, names, of_edges, true),
         colors: register.table(&scheme),
-        evidence: register.evidence(&scheme, names)?,
+        evidence: register.evidence(&scheme, &facts, names)?,
+        renewed: tables::renewed(&facts.renewed, names)?,
         appeals: calendar::open_appeals(&facts, &scheme, date)?,
         calendar: calendar::calendar(&register, &facts, &all, &scheme, date)?,
         overdue: calendar::overdue(&register, &scheme),
-        pushes: outputs::pushes::out(&register, &published, &scheme, &config.origin, date),
+        pushes: outputs::pushes::out(&register, &pushed, &scheme, &config.origin, date),
         facts: outputs::facts::table_of(&facts, names)?,
         venues: survey::venues(&traced, &facts, &survey.places, visits.venues()),
         sources: tables::sources(&facts, &config.contacts, names)?,
@@ -188,17 +195,17 @@ pub fn night(
     publish(&runs, &folder, &tables, record, (&scheme, None))?;
     progress.end("published");
     let read: Vec<FileBalance> = ingested.files.iter().chain(&facts.files).cloned().collect();
-    Ok(Night { record: Run::open(&folder)?.record, folder, scheme, known: false, read: Balance::of(&read)? })
+    let read = ReadRows::of(&read, config.rejects_max_percent)?;
+    Ok(Night { record: Run::open(&folder)?.record, folder, scheme, known: false, read })
 }
 
-/// What every scheme that is shipped makes of a night whose visits are in the store. Publishes nothing.
+/// What every scheme that is shipped makes of a night whose visits are in the store; an edition of the national protocol by
+/// its own policy of tracing. Publishes nothing.
 ///
 /// # Errors
 /// Those of reading the store and the small tables.
 pub fn side_by_side(config: &Config, date: Date) -> Result<Vec<Outlook>> {
     let store = DiskStore::open_existing(&config.store)?;
-    let mut outlooks = Vec::new();
-    let mut found: Option<(Facts, Traced)> = None;
     let mut schemes = Vec::new();
     for (name, _) in colors::scheme::EMBEDDED {
         let mut scheme = Scheme::load(name, Path::new(""))?;
@@ -207,25 +214,23 @@ pub fn side_by_side(config: &Config, date: Date) -> Result<Vec<Outlook>> {
         }
         schemes.push(scheme);
     }
+    let end = time::end_of_day(date, &schemes[0].time_zone)?;
+    let visits = UpTo::new(&store, end)?;
     let all: Vec<&Scheme> = schemes.iter().collect();
+    let read = Facts::read(config, &visits, Some(end), &all)?;
+    let mut outlooks = Vec::new();
     for scheme in &schemes {
-        if found.is_none() {
-            let end = time::end_of_day(date, &scheme.time_zone)?;
-            let visits = UpTo::new(&store, end)?;
-            let mut facts = Facts::read(config, &visits, Some(end), &all)?;
-            let mut traced = Traced::default();
-            rings::expand(
-                &visits,
-                &facts.seeds(&config.contacts),
-                plan(config, &visits, false),
-                &mut traced,
-            )?;
-            facts.refuse_orders(&traced, scheme.fever);
-            found = Some((facts, traced));
-        }
-        let (facts, traced) = found.as_ref().expect("found with the first scheme");
+        let own = config.under_policy(&scheme.id);
+        let config = own.as_ref().unwrap_or(config);
+        // Facts are taken away as a scheme and a trace want it, so each has its own.
+        let mut facts = read.clone();
+        let mut traced = Traced::default();
+        rings::expand(&visits, &facts.seeds(&config.contacts), plan(config, &visits, false), &mut traced)?;
+        facts.renew(&visits, &traced, &config.contacts, scheme)?;
+        facts.refuse_orders(&traced, scheme.fever);
+        facts.recognise(scheme);
         let (mut persons, mut everyone) = (BTreeMap::new(), BTreeSet::new());
-        for colored in colors::assign(&facts.all(traced), scheme, date) {
+        for colored in colors::assign(&facts.all(&traced), scheme, date) {
             let reason = &colored.reasons[0];
             *persons.entry((reason.rank, scheme.rules[reason.rule].id.clone())).or_default() += 1;
             everyone.insert(colored.person);
@@ -275,6 +280,7 @@ pub fn suppose(
         let mut facts = Facts::read(config, &visits, Some(end), &[&scheme])?;
         let mut traced = Traced::default();
         rings::expand(&visits, &facts.seeds(&config.contacts), plan(config, &visits, false), &mut traced)?;
+        facts.renew(&visits, &traced, &config.contacts, &scheme)?;
         facts.refuse_orders(&traced, scheme.fever);
         facts.recognise(&scheme);
         let counts = Counts::new(&visits, &facts, &traced);
@@ -304,7 +310,13 @@ fn hold_or_approve(
     let recent = runs.recent(date, config.hold.nights)?;
     let recent: Vec<u64> = recent.iter().map(|run| hold::turned_worse(&run.record.counts, scheme)).collect();
     let residents = facts.residences.counts();
-    let Some(why) = hold::unusual(&config.hold, &tables.changes, &recent, &residents, scheme) else {
+    let mut ids = IdColumn::new(facts.persons.kind());
+    let changed = tables.changes.column(0);
+    (0..changed.len()).for_each(|row| ids.push(id_at(changed, row)));
+    let keys = facts.persons.keys(&ids)?;
+    let homes: Vec<Option<&str>> = keys.iter().map(|key| facts.residences.of((*key)?)).collect();
+    let Some(why) = hold::unusual(&config.hold, &tables.changes, &recent, (&residents, &homes), scheme)
+    else {
         return Ok(());
     };
     match hold::approval(&config.hold, date, &hold::digest(&tables.changes)?, &why, &held) {
@@ -324,7 +336,7 @@ fn hold_or_approve(
 fn known(run: Run, identity: Identity, folder: PathBuf, scheme: Scheme) -> Result<Night> {
     if run.record.identity == identity {
         run.check()?;
-        return Ok(Night { folder, record: run.record, scheme, known: true, read: Balance::default() });
+        return Ok(Night { folder, record: run.record, scheme, known: true, read: ReadRows::default() });
     }
     let (was, is) = (&run.record.identity, &identity);
     let mut differs = Vec::new();

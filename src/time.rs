@@ -51,6 +51,14 @@ pub fn start_of_day(date: Date, zone: &TimeZone) -> Second {
     start.clamp(0, i64::from(FOREVER)) as Second
 }
 
+/// The instant so many civil days later, at the same time of day in `zone`; without one, of 24 hours each.
+pub fn days_later(at: Second, days: u32, zone: Option<&TimeZone>) -> Second {
+    let utc = TimeZone::UTC;
+    let local = timestamp(at).to_zoned(zone.unwrap_or(&utc).clone());
+    let later = local.checked_add(jiff::Span::new().days(i64::from(days)));
+    later.map_or(FOREVER, |later| later.timestamp().as_second().clamp(0, i64::from(FOREVER)) as Second)
+}
+
 /// The instant at which the day after `date` begins in `zone`.
 ///
 /// # Errors

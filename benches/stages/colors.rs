@@ -41,7 +41,7 @@ pub fn run(size: Size) {
                 _ => (FactKind::Symptom, ToldCell::Word("dry_cough")),
             };
             let basis = Basis::Row(InputRow { file: file.clone(), row: number.into() });
-            let cells = [Some(cell), None, None];
+            let cells = [Some(cell), None, None, None];
             (person, Told { kind, at, until: None, known_at: at, cells, place: None, basis })
         })
         .collect();

@@ -26,6 +26,8 @@ pub struct PersonFacts<'f, 'a> {
     pub next_days: Vec<Date>,
     /// By rule: when evidence for it was last decided to be wrong.
     overturned: BTreeMap<&'a str, Second>,
+    /// The person as traced.
+    contact: Option<Fact<'a>>,
 }
 
 impl<'f, 'a> PersonFacts<'f, 'a> {
@@ -39,6 +41,10 @@ impl<'f, 'a> PersonFacts<'f, 'a> {
             confirmed: Vec::new(),
             next_days: Vec::new(),
             overturned: BTreeMap::new(),
+            contact: facts
+                .iter()
+                .map(|(_, fact)| *fact)
+                .find(|fact| matches!(fact, Fact::Contact(contact) if contact.after.is_none())),
         };
         let mut decisions: BTreeMap<&'a str, (Second, &'a str)> = BTreeMap::new();
         for (_, fact) in facts {
@@ -116,10 +122,19 @@ impl<'f, 'a> PersonFacts<'f, 'a> {
     }
 
     /// Whether an appeal was decided so that the fact does not count under the rule: by the last decision on it, and for
-    /// what the rule counts from no later than that and was known by then. What comes after is new evidence.
+    /// what the rule counts from no later than that and was known by then. What comes after is new evidence: of a contact
+    /// that is a fact of its own, which says nothing new to a rule that no appeal is about.
     pub fn is_overturned(&self, rule: &Rule, fact: &Fact<'_>) -> bool {
         if self.overturned.is_empty() {
             return false;
+        }
+        if let Fact::Contact(contact) = fact
+            && let Some(after) = contact.after
+        {
+            return match self.overturned.get(rule.id.as_str()) {
+                Some(decided) => after < *decided,
+                None => self.contact.is_some_and(|traced| rule.means(&traced)),
+            };
         }
         let anchor = rule.anchor.iter().find_map(|time| fact.time(*time)).max(fact.known_at());
         self.overturned.get(rule.id.as_str()).is_some_and(|decided| anchor <= Some(*decided))

@@ -294,5 +294,5 @@ pub fn contact(ring: u8, last_exposed_at: Second) -> TracedPerson {
         exposures: 1,
         best,
     };
-    TracedPerson { person: 0, ring, exposed, best_source: SourceRef::Person(1), sources: None }
+    TracedPerson { person: 0, ring, exposed, best_source: SourceRef::Person(1), sources: None, after: None }
 }

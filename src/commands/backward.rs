@@ -21,13 +21,17 @@ use crate::time;
 pub fn sources(args: &SourcesArgs, common: &Common, screen: &Screen) -> Result<Outcome> {
     let config = within(common, args.config()?);
     let from = args.store.as_deref().map_or(From::Files, From::Store);
-    let (found, balance) = once::sources(&config, &from, args.at_least, &args.out, screen)?;
+    let (found, read) = once::sources(&config, &from, args.at_least, &args.out, screen)?;
     let zone = config.time_zone.as_ref().expect("sources asks for one");
     let (words, mut object) = (found.words(zone)?, found.json()?);
-    object["balance"] = json!(balance);
+    object["balance"] = json!(read.balance);
     object["out"] = json!(args.out);
-    say(common, || format!("{words}\n{}\n  {}", balance_words(&balance), args.out.display()), || object)?;
-    Ok(outcome(&balance, &config))
+    say(
+        common,
+        || format!("{words}\n{}\n  {}", balance_words(&read.balance), args.out.display()),
+        || object,
+    )?;
+    Ok(outcome(&read))
 }
 
 /// How two persons are joined.

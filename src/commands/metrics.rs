@@ -73,9 +73,9 @@ fn text(status: u8, took_s: f64, night: Option<&Night>) -> Result<String> {
             registry.register(name, help, family);
         };
         let rows = [
-            ("accepted", night.read.accepted),
-            ("merged", night.read.merged),
-            ("rejected", night.read.rejected),
+            ("accepted", night.read.balance.accepted),
+            ("merged", night.read.balance.merged),
+            ("rejected", night.read.balance.rejected),
         ];
         let rows = rows.map(|(state, rows)| (vec![("state", state.to_string())], rows));
         many("rows", "Where the rows read by this run went", rows.into());

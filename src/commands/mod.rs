@@ -21,7 +21,7 @@ use crate::outputs::explain::{self, Identify};
 use crate::outputs::export::{self, Sormas, Wanted};
 use crate::outputs::query;
 use crate::outputs::read::{Run, id_at};
-use crate::outputs::record::Balance;
+use crate::outputs::record::{Balance, ReadRows};
 use crate::outputs::report::{Audience, Report};
 use crate::outputs::summary::{self, many, n};
 use crate::pipeline::{self, Night, Purpose};
@@ -35,7 +35,7 @@ use crate::time;
 pub enum Outcome {
     /// Done, or nothing to do.
     Done,
-    /// Done, with more rejects than the limit.
+    /// Done, with more rejects than the limit, or an order refused; standard error has said so.
     ManyRejects,
 }
 
@@ -99,7 +99,7 @@ pub fn execute(cli: Cli) -> Result<Outcome> {
                 },
                 || json!({"store": folder, "version": report.version, "files": report.files, "known_files": report.known_files, "changed_files": report.changed_files, "changed_days": report.changed_days.iter().map(|d| time::utc_day_name(*d)).collect::<Vec<_>>(), "balance": balance}),
             )?;
-            Ok(outcome(&balance, &config))
+            Ok(outcome(&ReadRows::of(&report.files, config.rejects_max_percent)?))
         }
         Command::Trace(args) => trace(&args, &common, &screen),
         Command::Contacts(args) => contacts(&args, &common, &screen),
@@ -296,7 +296,7 @@ fn run(
     let config = within(common, Config::read(path)?);
     let night = pipeline::night(&config, base_of(path), time::parse_date(date)?, purpose, screen)?;
     print_night(&night, common)?;
-    Ok((outcome(&night.read, &config), night))
+    Ok((outcome(&night.read), night))
 }
 
 /// Writes a file that is not there yet.
@@ -391,8 +391,10 @@ fn within(common: &Common, config: Config) -> Config {
     Config { memory: common.memory.as_u64(), ..config }
 }
 
-fn outcome(balance: &Balance, config: &Config) -> Outcome {
-    if balance.rejects_exceed(config.rejects_max_percent) { Outcome::ManyRejects } else { Outcome::Done }
+/// How a command ended that read these rows; standard error says what is wrong with them.
+fn outcome(read: &ReadRows) -> Outcome {
+    read.warnings.iter().for_each(|warning| eprintln!("warning: {warning}; rejects.parquet says why"));
+    if read.warnings.is_empty() { Outcome::Done } else { Outcome::ManyRejects }
 }
 
 /// Opens a page in the browser.
@@ -461,7 +463,7 @@ fn demo(out: &Path, open: bool, common: &Common, screen: &Screen) -> Result<Outc
     if open {
         open_page(&night.folder.join("report.html"))?;
     }
-    Ok(outcome(&night.read, &config))
+    Ok(outcome(&night.read))
 }
 
 /// Commands to go on with, about a close and a secondary contact of the demo.
@@ -510,15 +512,14 @@ fn trace(args: &TraceArgs, common: &Common, screen: &Screen) -> Result<Outcome> 
         if trace.counts.rings.is_empty() {
             lines.push("no one was exposed".into());
         }
-        lines.push(balance_words(&trace.balance));
+        lines.push(balance_words(&trace.read.balance));
         lines.extend(trace.notes.iter().map(|note| format!("note: {note}")));
         lines.push(format!("  {}", args.out.display()));
         lines.join("\n")
     };
-    let json =
-        || json!({"out": args.out, "counts": trace.counts, "balance": trace.balance, "notes": trace.notes});
+    let json = || json!({"out": args.out, "counts": trace.counts, "balance": trace.read.balance, "notes": trace.notes});
     say(common, words, json)?;
-    Ok(outcome(&trace.balance, &config))
+    Ok(outcome(&trace.read))
 }
 
 fn contacts(args: &ContactsArgs, common: &Common, screen: &Screen) -> Result<Outcome> {
@@ -526,7 +527,7 @@ fn contacts(args: &ContactsArgs, common: &Common, screen: &Screen) -> Result<Out
     let config = within(common, config);
     let from = args.store.as_deref().map_or(From::Files, From::Store);
     let selection = Selection { period, venues: args.venue.clone(), region: args.region.clone() };
-    let (pairs, balance) = once::contacts(&config, &from, &selection, &args.out, screen)?;
+    let (pairs, read) = once::contacts(&config, &from, &selection, &args.out, screen)?;
     let seconds: u64 = pairs.iter().map(|p| p.overlap_s).sum();
     let exposures: u64 = pairs.iter().map(|p| u64::from(p.exposures)).sum();
     say(
@@ -540,7 +541,7 @@ fn contacts(args: &ContactsArgs, common: &Common, screen: &Screen) -> Result<Out
                 args.out.join("pairs.parquet").display()
             )
         },
-        || json!({"out": args.out, "pairs": pairs.len(), "exposures": exposures, "overlap_s": seconds, "balance": balance}),
+        || json!({"out": args.out, "pairs": pairs.len(), "exposures": exposures, "overlap_s": seconds, "balance": read.balance}),
     )?;
-    Ok(outcome(&balance, &config))
+    Ok(outcome(&read))
 }

@@ -239,7 +239,12 @@ impl FactKind {
             FactKind::Trip => &[("region_id", Holds::Text)],
             FactKind::Residence => &[("status", Holds::Words(CLOSURES)), ("community_id", Holds::Text)],
             FactKind::Push => &[("color", Holds::Text), ("origin", Holds::Text), ("scheme", Holds::Text)],
-            FactKind::Order => &[("color", Holds::Text)],
+            FactKind::Order => &[
+                ("color", Holds::Text),
+                ("author", Holds::Text),
+                ("approver", Holds::Text),
+                ("basis", Holds::Text),
+            ],
             FactKind::Confirmation => &[("rule_id", Holds::Text)],
             FactKind::Correction => &[("fact", Holds::Words(CORRECTABLE))],
             FactKind::Appeal => &[("decision", Holds::Words(DECISIONS)), ("rule_id", Holds::Text)],
@@ -290,7 +295,7 @@ pub struct Told {
 }
 
 /// No kind of fact has more columns.
-pub const COLUMNS_MAX: usize = 3;
+pub const COLUMNS_MAX: usize = 4;
 
 /// What says a fact of a person.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -3,10 +3,11 @@
 pub mod kind;
 mod orders;
 mod places;
+mod renewed;
 mod told;
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use rayon::prelude::*;
 
@@ -16,16 +17,18 @@ use crate::error::Result;
 use crate::ids::IdTable;
 use crate::records::cases::{self, CaseRow, Status};
 use crate::records::rejects::{FileBalance, Reason, Reject};
-use crate::records::{self, FileRows, windows};
+use crate::records::{self, FileRows, InputRow, windows};
 use crate::rings::{Seeds, Traced, TracedPerson};
 use crate::store::VisitSource;
 use crate::store::format::RejectRow;
 use crate::store::persons::Persons;
 use crate::time::Second;
 pub use kind::Told;
+pub use orders::Support;
 pub use places::Residences;
 
 /// What the small tables say, with persons and venues as keys.
+#[derive(Clone)]
 pub struct Facts {
     /// Person ids by key: those of the visits first, then those of cases without visits.
     pub persons: Persons,
@@ -37,8 +40,12 @@ pub struct Facts {
     pub places: Vec<Place>,
     /// What the tables of facts say of persons.
     pub told: Vec<(u32, Told)>,
-    /// Spans of facts that support orders about persons and are not told, being too old for rules.
-    order_support: Vec<(u32, Second, Second)>,
+    /// Facts that support orders about persons and are not told, being too old for rules.
+    order_support: Vec<(u32, Support)>,
+    /// What each order that stands rests on, by its row.
+    pub supports: HashMap<InputRow, Support>,
+    /// What is new of contacts whose appeal was granted.
+    pub renewed: Vec<TracedPerson>,
     /// The region each person lives in, where a residence is given.
     pub residences: Residences,
     /// Where every row of those tables went.
@@ -77,6 +84,8 @@ pub struct Place {
     pub from: Second,
     /// End.
     pub until: Second,
+    /// When it was published, if that is told.
+    pub known_at: Option<Second>,
 }
 
 /// A fact about one person, as rules see it.
@@ -109,6 +118,8 @@ impl Facts {
             places: Vec::new(),
             told: Vec::new(),
             order_support: Vec::new(),
+            supports: HashMap::new(),
+            renewed: Vec::new(),
             residences: Residences::default(),
             files: Vec::new(),
             rejects: Vec::new(),
@@ -118,7 +129,7 @@ impl Facts {
             facts.read_cases(config, visits, as_of)?;
         }
         if !config.table("windows").paths.is_empty() {
-            facts.read_windows(config, visits)?;
+            facts.read_windows(config, visits, as_of)?;
         }
         facts.read_told(config, as_of)?;
         facts.read_regions(config, visits, as_of, schemes)?;
@@ -223,7 +234,12 @@ impl Facts {
         }
     }
 
-    fn read_windows(&mut self, config: &Config, visits: &dyn VisitSource) -> Result<()> {
+    fn read_windows(
+        &mut self,
+        config: &Config,
+        visits: &dyn VisitSource,
+        as_of: Option<Second>,
+    ) -> Result<()> {
         let table = config.table("windows");
         let mut files = windows::read(&records::stamp("windows", table)?, table)?;
         let tables: Vec<&IdTable> = files.iter().map(|f| &f.ids[windows::WINDOWS]).collect();
@@ -233,7 +249,8 @@ impl Facts {
         let keys = self.window_ids.absorb(&tables);
         let mut rows = Vec::new();
         for (number, (file, keys)) in files.iter_mut().zip(keys).enumerate() {
-            for (at, row) in std::mem::take(&mut file.rows) {
+            let later = |row: &windows::WindowRow| row.known_at.zip(as_of).is_some_and(|(at, end)| at >= end);
+            for (at, row) in std::mem::take(&mut file.rows).into_iter().filter(|(_, row)| !later(row)) {
                 let Some(window) = keys[row.window as usize] else {
                     reject(file, at, "window_id", Reason::ForeignId);
                     continue;
@@ -241,8 +258,14 @@ impl Facts {
                 let venue_id = file.ids[windows::VENUES].ids().get(row.venue as usize).to_string();
                 let venue = visits.venues().ids.key(file.ids[windows::VENUES].ids().get(row.venue as usize));
                 let (from, until) = (row.from, row.until);
-                let place = ((window, venue_id, from, until, row.advice), file.balance.file.clone(), at);
-                rows.push((place, venue, number));
+                let known_at = row.known_at;
+                let place = (
+                    (window, venue_id, from, until, row.advice),
+                    known_at.unwrap_or(0),
+                    file.balance.file.clone(),
+                    at,
+                );
+                rows.push((place, venue, number, known_at));
             }
         }
         rows.sort();
@@ -253,12 +276,13 @@ impl Facts {
             }
             same
         });
-        let unknown = rows.iter().filter(|(_, venue, _)| venue.is_none()).count();
+        let unknown = rows.iter().filter(|(_, venue, ..)| venue.is_none()).count();
         if unknown > 0 {
             self.notes.push(format!("{unknown} of {} windows: no one has visited the venue", rows.len()));
         }
-        let place = |(((window, _, from, until, advice), file, row), venue, _): (_, Option<u32>, usize)| {
-            Some(Place { window, venue: venue?, from, until, advice, file, row })
+        let place = |(((window, _, from, until, advice), _, file, row), venue, _, known_at)| {
+            let venue: Option<u32> = venue;
+            Some(Place { window, venue: venue?, from, until, advice, file, row, known_at })
         };
         self.places = rows.into_iter().filter_map(place).collect();
         self.close(files);
@@ -290,7 +314,7 @@ impl Facts {
     pub fn all<'a>(&'a self, traced: &'a Traced) -> Vec<(u32, Fact<'a>)> {
         let mut facts: Vec<(u32, Fact<'a>)> =
             self.cases.iter().map(|c| (c.case.person, Fact::Case(c))).collect();
-        facts.extend(traced.contacts.iter().map(|c| (c.person, Fact::Contact(c))));
+        facts.extend(traced.contacts.iter().chain(&self.renewed).map(|c| (c.person, Fact::Contact(c))));
         facts.extend(self.told.iter().map(|(person, told)| (*person, Fact::Told(told))));
         facts.par_sort_by_key(|(person, _)| *person);
         facts

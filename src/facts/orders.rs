@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::kind::{Basis, Cell, FactKind, Told};
+use super::kind::{Cell, FactKind, Told};
 use super::{CaseFact, Fact, Facts};
+use crate::records::InputRow;
 use crate::records::rejects::{FileBalance, Reason};
 use crate::records::told::ORDER_DAYS;
-use crate::rings::Traced;
+use crate::rings::{Traced, TracedPerson};
 use crate::store::format::RejectRow;
-use crate::time::{FOREVER, Second};
+use crate::time::{DAY_S, FOREVER, Second};
 
 impl Facts {
     /// Everyone about whom there is an order, with when the first was issued.
@@ -21,43 +22,62 @@ impl Facts {
         ordered
     }
 
-    /// Takes back the orders that no health fact supports, one that had begun when the order was issued and held within the
-    /// 14 days before: they go to rejects. What comes later supports no order.
+    /// Takes back the orders that no health fact supports: one that had begun and was known when the order was issued, and
+    /// held within the 14 days before. They go to rejects. What comes later, or becomes known later, supports no order.
     pub fn refuse_orders(&mut self, traced: &Traced, fever: i64) {
-        // When each health fact began and ended, of everyone about whom there is an order.
-        let orders = self.told.iter().filter(|(_, told)| told.kind == FactKind::Order);
-        let mut known: HashMap<u32, Vec<(Second, Second)>> =
-            orders.map(|(person, _)| (*person, Vec::new())).collect();
+        let mut known: HashMap<u32, Vec<Support>> =
+            self.ordered().into_keys().map(|person| (person, Vec::new())).collect();
         if known.is_empty() {
             return;
         }
-        let mut know = |person: u32, from: Second, until: Second| {
+        let exposed: Vec<&TracedPerson> =
+            traced.contacts.iter().filter(|contact| known.contains_key(&contact.person)).collect();
+        let sources = self.known_sources(traced, exposed.iter().map(|contact| contact.best_source));
+        let mut know = |person: u32, support: Support| {
             if let Some(known) = known.get_mut(&person) {
-                known.push((from, until));
+                known.push(support);
             }
         };
         for (person, told) in self.told.iter().filter(|(_, told)| is_health_fact(told, fever)) {
-            let lasts = matches!(told.kind, FactKind::Isolation | FactKind::Residence);
-            know(*person, told.at, told.until.unwrap_or(if lasts { FOREVER } else { told.at }));
+            // Stays in regions support from when the level began too: they are all in `order_support`.
+            if told.kind != FactKind::RegionStay {
+                know(*person, Support::of(told));
+            }
         }
-        for CaseFact { case, .. } in &self.cases {
+        for CaseFact { case, file, row } in &self.cases {
             let times = [case.onset_at, case.sampled_at, case.reported_at, case.infectious_from];
             let from = times.into_iter().flatten().min().unwrap_or(0);
-            know(case.person, from, case.recovered_at.unwrap_or(FOREVER));
+            let row = Some(InputRow { file: file.as_str().into(), row: *row });
+            let until = case.recovered_at.unwrap_or(FOREVER);
+            let known_at = case.reported_at.unwrap_or(from);
+            know(case.person, Support { kind: FactKind::Case, from, until, known_at, row });
         }
-        self.order_support.iter().for_each(|(person, from, until)| know(*person, *from, *until));
-        for contact in &traced.contacts {
-            know(contact.person, contact.exposed.first_exposed_at, contact.exposed.last_exposed_at);
+        self.order_support.iter().for_each(|(person, support)| know(*person, support.clone()));
+        for contact in exposed {
+            let (from, until) = (contact.exposed.first_exposed_at, contact.exposed.last_exposed_at);
+            let known_at = sources.of(contact.best_source).max(from);
+            know(contact.person, Support { kind: FactKind::Contact, from, until, known_at, row: None });
         }
-        let (kept, refused): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.told).into_iter().partition(|(person, told)| {
-                let recent = told.at.saturating_sub(ORDER_DAYS * 86_400);
-                let supports = |(from, until): &(Second, Second)| *from <= told.at && recent <= *until;
-                told.kind != FactKind::Order || known[person].iter().any(supports)
-            });
-        self.told = kept;
-        for (_, order) in &refused {
-            let Basis::Row(at) = &order.basis else { unreachable!("orders are told by rows") };
+        let mut refused = Vec::new();
+        for (person, told) in std::mem::take(&mut self.told) {
+            if told.kind != FactKind::Order {
+                self.told.push((person, told));
+                continue;
+            }
+            let recent = told.at.saturating_sub(ORDER_DAYS * DAY_S);
+            let supports =
+                |support: &&Support| support.from.max(support.known_at) <= told.at && recent <= support.until;
+            // Of several the one that began last, in a total order of them.
+            match known[&person].iter().filter(supports).max() {
+                Some(support) => {
+                    self.supports.insert(row_of(&told).clone(), support.clone());
+                    self.told.push((person, told));
+                }
+                None => refused.push(told),
+            }
+        }
+        for order in &refused {
+            let at = row_of(order);
             let of_file = |file: &&mut FileBalance| file.table == "orders" && *file.file == *at.file;
             let file = self.files.iter_mut().find(of_file).expect("the order was read from it");
             file.accepted -= 1;
@@ -71,10 +91,40 @@ impl Facts {
             });
         }
         if !refused.is_empty() {
-            self.notes
-                .push(format!("{} orders refused: no health fact is known of the person", refused.len()));
+            self.notes.push(format!(
+                "{} orders refused: no health fact of the person was known when it was issued",
+                refused.len()
+            ));
         }
     }
+}
+
+/// A health fact as it supports an order.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Support {
+    /// When it began.
+    pub from: Second,
+    /// Until when it held.
+    pub until: Second,
+    /// When it was known.
+    pub known_at: Second,
+    /// Its kind.
+    pub kind: FactKind,
+    /// The row that says it; `None` for an exposure, and for a visit or scan.
+    pub row: Option<InputRow>,
+}
+
+impl Support {
+    /// That of a fact that a table, a visit or a scan tells.
+    pub fn of(told: &Told) -> Support {
+        let lasts = matches!(told.kind, FactKind::Isolation | FactKind::Residence);
+        let until = told.until.unwrap_or(if lasts { FOREVER } else { told.at });
+        Support { from: told.at, until, known_at: told.known_at, kind: told.kind, row: told.row().cloned() }
+    }
+}
+
+fn row_of(order: &Told) -> &InputRow {
+    order.row().expect("orders are told by rows")
 }
 
 /// Whether the fact is a reason to look after a person's health, which an order needs: what someone decided is none.
@@ -84,7 +134,9 @@ pub(super) fn is_health_fact(told: &Told, fever: i64) -> bool {
         |column: &str, words: &[&str]| words.iter().any(|word| fact.cell(column) == Some(Cell::Word(word)));
     let warm = || matches!(fact.cell("celsius"), Some(Cell::Number(degrees)) if degrees >= fever);
     match told.kind {
-        FactKind::ClinicVisit | FactKind::Purchase | FactKind::Symptom | FactKind::Isolation => true,
+        FactKind::ClinicVisit | FactKind::Purchase | FactKind::Symptom => true,
+        // Isolation at home or in a center is what an office decides.
+        FactKind::Isolation => is("kind", &["hospital"]),
         FactKind::Test => is("result", &["positive"]),
         FactKind::Temperature => warm(),
         FactKind::Checkin => is("status", &["unwell"]) || warm(),

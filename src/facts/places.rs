@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use jiff::civil::Date;
 use rayon::prelude::*;
 
-use super::kind::{Basis, COLUMNS_MAX, FactKind, REACHES, Told, ToldCell};
-use super::orders::is_health_fact;
+use super::kind::{Basis, COLUMNS_MAX, FactKind, Instant, REACHES, Told, ToldCell};
+use super::orders::{Support, is_health_fact};
 use super::{Fact, Facts, merge, reject};
-use crate::colors::Scheme;
+use crate::colors::{Rule, Scheme};
 use crate::config::Config;
 use crate::error::Result;
 use crate::ids::{IdTable, IdType, NO_KEY};
@@ -28,7 +28,7 @@ const CELSIUS_MAX: u16 = 5_000;
 const RANGE_VISITS: u64 = 1 << 18;
 
 /// The region each person lives in.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Residences {
     names: Vec<String>,
     /// Number of the region by person key, as far as any is known.
@@ -127,6 +127,8 @@ impl Facts {
             return Ok(());
         }
         let mut files = venues::read_residences(&records::stamp("residences", table)?, table)?;
+        let end = as_of.unwrap_or(FOREVER);
+        files.iter_mut().for_each(|file| file.rows.retain(|row| row.known_at < end));
         // Whoever lives in one of the communities is known by that.
         let listed: HashSet<&str> = communities.iter().map(|row| row.place.as_str()).collect();
         let mut residents = Vec::new();
@@ -199,7 +201,7 @@ impl Facts {
                     at: row.from,
                     until: row.until,
                     known_at: row.known_at,
-                    cells: [Some(ToldCell::Word(row.word)), Some(place), None],
+                    cells: [Some(ToldCell::Word(row.word)), Some(place), None, None],
                     place: Some(row.at.clone()),
                     basis: Basis::Row(basis),
                 };
@@ -225,7 +227,7 @@ impl Facts {
             false => self.read_trips(config, as_of)?,
         };
         let trip = |(stay, row): (&StayRow, &InputRow)| {
-            let cells = [Some(ToldCell::Text(stay.region.as_str().into())), None, None];
+            let cells = [Some(ToldCell::Text(stay.region.as_str().into())), None, None, None];
             let (at, until, known_at) = (stay.from, Some(stay.until), stay.known_at);
             let basis = Basis::Row(row.clone());
             (stay.person, Told { kind: FactKind::Trip, at, until, known_at, cells, place: None, basis })
@@ -256,10 +258,15 @@ impl Facts {
             }
         }
         // Orders of any age need the stays of their time, which rules may not ask for any more, nor the last stay show.
-        self.order_support.extend(regions.supports(visits, as_of, &self.ordered(), &trip_stays)?);
-        stays.compact(visits);
         let of_trip: Vec<(InputRow, Second)> =
             at.into_iter().zip(trips.iter().map(|trip| trip.known_at)).collect();
+        self.order_support.extend(regions.supports(
+            visits,
+            as_of,
+            &self.ordered(),
+            (&trip_stays, &of_trip),
+        )?);
+        stays.compact(&regions, visits);
         self.told.extend(stays.0.into_iter().map(|stay| (stay.person, regions.fact(&stay, &of_trip))));
         Ok(())
     }
@@ -279,14 +286,14 @@ impl Facts {
             at: measured.at,
             until: None,
             known_at: measured.at,
-            cells: [Some(ToldCell::Number(measured.celsius.into())), None, None],
+            cells: [Some(ToldCell::Number(measured.celsius.into())), None, None, None],
             place: None,
             basis: Basis::Visit(measured.venue),
         };
         let probe = |celsius: u16| told(Measured { person: 0, venue: 0, at: 0, celsius });
         let meant: Vec<bool> = (0..=CELSIUS_MAX).map(|celsius| can_mean(&probe(celsius), schemes)).collect();
         let oldest = oldest(FactKind::Temperature, as_of, schemes)?;
-        let ordered = self.ordered();
+        let (ordered, corrected) = (self.ordered(), self.corrected());
         let of_orders = ordered.values().min().map_or(oldest, |at| at.saturating_sub(ORDER_DAYS * DAY_S));
         let wanted = |measured: &Measured| {
             let recent = oldest <= measured.at || ordered.contains_key(&measured.person);
@@ -304,8 +311,10 @@ impl Facts {
         let fever = schemes.iter().map(|scheme| scheme.fever).min().unwrap_or(i64::MAX);
         for measured in measured {
             let told = told(measured);
-            if ordered.contains_key(&measured.person) && is_health_fact(&told, fever) {
-                self.order_support.push((measured.person, measured.at, measured.at));
+            let key = (measured.person, FactKind::Temperature.word().to_string(), measured.at);
+            let wrong = corrected.get(&key).is_some_and(|made| told.known_at <= *made);
+            if ordered.contains_key(&measured.person) && is_health_fact(&told, fever) && !wrong {
+                self.order_support.push((measured.person, Support::of(&told)));
             }
             if oldest <= measured.at {
                 self.told.push((measured.person, told));
@@ -314,7 +323,7 @@ impl Facts {
         Ok(())
     }
 
-    /// The rows of communities or regions that are known; of those about the same place, word and start the last known.
+    /// The rows of communities or regions that are known; of those about the same place and start the last known.
     fn read_places(&mut self, name: &str, config: &Config, as_of: Option<Second>) -> Result<Vec<PlaceRow>> {
         let table = config.table(name);
         let mut files = told::read_places(name, &records::stamp(name, table)?, table)?;
@@ -325,18 +334,26 @@ impl Facts {
                 std::mem::take(&mut file.rows).into_iter().filter(|row| row.known_at < end && row.from < end);
             rows.extend(known.map(|row| (row, number)));
         }
-        let place = |row: &PlaceRow| (row.place.clone(), row.word, row.from);
+        // Of rows about the same place and start the last known stand: a word that was wrong is replaced by the right one.
+        let same = |a: &PlaceRow, b: &PlaceRow| (&a.place, a.from) == (&b.place, b.from);
         rows.sort_by_cached_key(|(row, _)| {
             let until = row.until.unwrap_or(FOREVER);
-            (place(row), Reverse(row.known_at), until, row.county.clone(), row.at.clone())
+            let start = (row.place.clone(), row.from);
+            (start, Reverse(row.known_at), row.word, until, row.county.clone(), row.at.clone())
         });
+        let mut last_known = 0;
         rows.dedup_by(|next, kept| {
-            let same = place(&next.0) == place(&kept.0);
-            if same {
+            if !same(&next.0, &kept.0) {
+                last_known = 0;
+                return false;
+            }
+            last_known = last_known.max(kept.0.known_at);
+            let repeats = next.0.word == kept.0.word || next.0.known_at < last_known;
+            if repeats {
                 merge(&mut files[next.1]);
                 kept.0.county = kept.0.county.take().or(next.0.county.take());
             }
-            same
+            repeats
         });
         self.close(files);
         let mut rows: Vec<PlaceRow> = rows.into_iter().map(|(row, _)| row).collect();
@@ -430,6 +447,8 @@ struct Regions {
     meant: Vec<bool>,
     /// A stay that ended before is too old for every rule.
     since: Second,
+    /// Whether every rule counts from the end of a stay, so that of several the last decides.
+    last_decides: bool,
 }
 
 /// How someone came to stay in a region.
@@ -452,13 +471,13 @@ struct Stay {
     came: Came,
 }
 
-/// Stays, of which only the last of each person under each row is kept: it ends last; of those the longest, then a visit
-/// to the smallest venue id.
+/// Stays. Where every rule counts from the end of a stay only the last of each person under each row is kept: it ends
+/// last; of those the longest, then a visit to the smallest venue id.
 #[derive(Default)]
 struct Stays(Vec<Stay>);
 
 impl Stays {
-    fn compact(&mut self, visits: &dyn VisitSource) {
+    fn compact(&mut self, regions: &Regions, visits: &dyn VisitSource) {
         let ids = visits.venues().ids.ids();
         let order = |a: &Stay, b: &Stay| {
             let key = |stay: &Stay| (stay.person, stay.near, Reverse(stay.until), stay.from);
@@ -470,16 +489,19 @@ impl Stays {
             })
         };
         self.0.par_sort_unstable_by(order);
-        self.0.dedup_by_key(|stay| (stay.person, stay.near));
+        match regions.last_decides {
+            true => self.0.dedup_by_key(|stay| (stay.person, stay.near)),
+            false => self.0.dedup_by_key(|stay| (stay.person, stay.near, stay.from, stay.until)),
+        }
     }
 
     /// Adds what another thread found. What piles up is thinned out, so that it stays near one stay a person.
-    fn join(mut self, mut other: Stays, visits: &dyn VisitSource) -> Stays {
+    fn join(mut self, mut other: Stays, regions: &Regions, visits: &dyn VisitSource) -> Stays {
         if self.0.len() < other.0.len() {
             std::mem::swap(&mut self, &mut other);
         }
         self.0.append(&mut other.0);
-        self.compact(visits);
+        self.compact(regions, visits);
         self
     }
 }
@@ -487,7 +509,12 @@ impl Stays {
 impl Regions {
     fn new(rows: Vec<PlaceRow>, as_of: Option<Second>, schemes: &[&Scheme]) -> Result<Regions> {
         let county = rows.iter().filter_map(|row| Some((row.place.clone(), row.county.clone()?))).collect();
-        let mut regions = Regions { meant: Vec::new(), rows, county, since: 0 };
+        let from_its_end = |rule: &Rule| rule.anchor == [Instant::Until] && rule.ends.is_none();
+        let of_stays = |scheme: &&Scheme| {
+            scheme.rules.iter().filter(|rule| rule.fact == FactKind::RegionStay).all(from_its_end)
+        };
+        let last_decides = schemes.iter().all(of_stays);
+        let mut regions = Regions { meant: Vec::new(), rows, county, since: 0, last_decides };
         let means = |near: usize| can_mean(&regions.told(near as u32, 0, 0, Basis::Visit(NO_KEY)), schemes);
         let meant = (0..2 * regions.rows.len()).map(means).collect();
         regions.meant = meant;
@@ -499,14 +526,28 @@ impl Regions {
         self.county.get(region).map_or(region, String::as_str)
     }
 
-    /// The rows that a stay in the region comes near, and how near, as in [`Stay::near`].
+    /// The region, and what it lies in: its county, the city of that, and so on.
+    fn around<'a>(&'a self, region: &'a str) -> Vec<&'a str> {
+        let mut around = vec![region];
+        while let Some(outer) = self.county.get(around[around.len() - 1]) {
+            // Rows that contradict each other could lead around in a circle.
+            if around.contains(&outer.as_str()) {
+                break;
+            }
+            around.push(outer);
+        }
+        around
+    }
+
+    /// The rows that a stay in the region comes near, and how near, as in [`Stay::near`]: it is in every region around it,
+    /// and near the others of its county.
     fn near(&self, region: &str) -> Vec<u32> {
-        let county = self.county_of(region);
+        let (county, around) = (self.county_of(region), self.around(region));
         let reach = |row: &PlaceRow| {
-            if row.place == region {
+            if around.contains(&row.place.as_str()) {
                 return Some(0);
             }
-            (row.place == county || self.county_of(&row.place) == county).then_some(1)
+            (self.county_of(&row.place) == county).then_some(1)
         };
         let near = self.rows.iter().enumerate().filter_map(|(at, row)| Some(2 * at as u32 + reach(row)?));
         near.filter(|near| self.meant[*near as usize]).collect()
@@ -581,10 +622,10 @@ impl Regions {
                 }
             }
             let mut stays = Stays(stays);
-            stays.compact(visits);
+            stays.compact(self, visits);
             Ok(stays)
         };
-        let join = |a: Stays, b: Stays| Ok(a.join(b, visits));
+        let join = |a: Stays, b: Stays| Ok(a.join(b, self, visits));
         pieces.par_iter().map(stays_of).try_reduce(Stays::default, join)
     }
 
@@ -601,20 +642,25 @@ impl Regions {
         Told { known_at: told.known_at.max(known_at), ..told }
     }
 
-    /// Every stay at risk of the persons about whom there is an order, from 14 days before the first one: person, start, end.
+    /// Every stay at risk of the persons about whom there is an order, from 14 days before the first one. It supports an
+    /// order from when both had begun, the stay and the level.
     fn supports(
         &self,
         visits: &dyn VisitSource,
         as_of: Option<Second>,
         ordered: &BTreeMap<u32, Second>,
-        trips: &Stays,
-    ) -> Result<Vec<(u32, Second, Second)>> {
+        (trips, of_trip): (&Stays, &[(InputRow, Second)]),
+    ) -> Result<Vec<(u32, Support)>> {
         let Some(first) = ordered.values().min() else { return Ok(Vec::new()) };
         let from = first.saturating_sub(ORDER_DAYS * DAY_S);
         let at_risk = |near: u32| is_health_fact(&self.told(near, 0, 0, Basis::Visit(NO_KEY)), i64::MAX);
+        let support = |stay: &Stay| {
+            let told = self.fact(stay, of_trip);
+            let level_from = self.rows[stay.near as usize / 2].from;
+            (stay.person, Support { from: told.at.max(level_from), ..Support::of(&told) })
+        };
         let came = trips.0.iter().filter(|stay| ordered.contains_key(&stay.person) && at_risk(stay.near));
-        let mut supports: Vec<(u32, Second, Second)> =
-            came.map(|stay| (stay.person, stay.from, stay.until)).collect();
+        let mut supports: Vec<(u32, Support)> = came.map(support).collect();
         let persons: Vec<u32> =
             ordered.keys().copied().filter(|key| (*key as usize) < visits.persons().with_visits()).collect();
         let venues = visits.venues();
@@ -629,7 +675,7 @@ impl Regions {
                 }
             }
         }
-        supports.extend(stays.iter().map(|stay| (stay.person, stay.from, stay.until)));
+        supports.extend(stays.iter().map(support));
         Ok(supports)
     }
 
@@ -639,6 +685,7 @@ impl Regions {
             Some(ToldCell::Word(row.word)),
             Some(ToldCell::Word(REACHES[near as usize % 2])),
             Some(ToldCell::Text(row.place.as_str().into())),
+            None,
         ];
         let kind = FactKind::RegionStay;
         let place = Some(row.at.clone());

@@ -39,7 +39,9 @@ impl Facts {
                     continue;
                 }
                 let happens = of.kind.times()[0];
-                if fact.told.at >= end && of.kind.times().len() == 1 {
+                // A correction may name what is still to come.
+                let is_event = of.kind.times().len() == 1 && of.kind != FactKind::Correction;
+                if fact.told.at >= end && is_event {
                     reject(file, row, happens.word(), Reason::TimeInFuture);
                     continue;
                 }

@@ -36,7 +36,7 @@ paths = ["facts/trips.csv"]
 paths = ["facts/communities.csv"]
 [pushes]
 paths = ["facts/pushes.csv"]
-[orders]                      # one without another approver, one about a person of whom nothing is known
+[orders]                      # add "facts/orders-refused.csv" to see orders refused, and status 1
 paths = ["facts/orders.csv"]
 [appeals]
 paths = ["facts/appeals.csv"]
@@ -166,16 +166,18 @@ pub fn write(spec: &WorldSpec, planted: &Planted, out: &Path) -> Result<()> {
         }
     }
     let mut symptoms = Rows::new("person_id,reported_at,symptom");
-    let mut orders = Rows::new("person_id,issued_at,until,color,author,approver,basis");
+    let orders_head = "person_id,issued_at,until,color,author,approver,basis";
+    let (mut orders, mut refused) = (Rows::new(orders_head), Rows::new(orders_head));
     for (number, mut told) in people(1, 2_500).enumerate() {
         let symptom = ["fever", "dry_cough", "fatigue", "respiratory"][told.draw.below(4) as usize];
         symptoms.add(&[&told.id, &at(told.day, &mut told.draw), symptom]);
         if number < 2 {
+            // The second is approved by its own author.
             let approver = ["second officer", "first officer"][number];
-            let until = day_name(told.day + 7);
-            orders.add(&[
+            let until = day_name(told.day + 8);
+            [&mut orders, &mut refused][number].add(&[
                 &told.id,
-                &day_name(told.day),
+                &day_name(told.day + 1),
                 &until,
                 "red",
                 "first officer",
@@ -186,7 +188,15 @@ pub fn write(spec: &WorldSpec, planted: &Planted, out: &Path) -> Result<()> {
     }
     let stranger = people(9, spec.people).next().expect("two at least").id;
     let until = day_name(last + 7);
-    orders.add(&[&stranger, &day_name(last), &until, "red", "first officer", "second officer", "none given"]);
+    refused.add(&[
+        &stranger,
+        &day_name(last),
+        &until,
+        "red",
+        "first officer",
+        "second officer",
+        "none given",
+    ]);
     let mut clinic_visits = Rows::new("person_id,visited_at");
     people(2, 1_500).for_each(|mut told| clinic_visits.add(&[&told.id, &at(told.day, &mut told.draw)]));
     let mut purchases = Rows::new("person_id,purchased_at");
@@ -232,6 +242,7 @@ pub fn write(spec: &WorldSpec, planted: &Planted, out: &Path) -> Result<()> {
         ("corrections", corrections),
         ("symptoms", symptoms),
         ("orders", orders),
+        ("orders-refused", refused),
         ("clinic_visits", clinic_visits),
         ("purchases", purchases),
         ("isolations", isolations),

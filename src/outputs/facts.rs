@@ -6,19 +6,19 @@ use arrow::array::{RecordBatch, UInt64Array};
 
 use crate::error::{Error, Result};
 use crate::facts::Facts;
-use crate::facts::kind::{Basis, FactKind, Holds, Told, ToldCell};
+use crate::facts::kind::{Basis, COLUMNS_MAX, FactKind, Holds, Told, ToldCell};
 use crate::outputs::read::Table;
 use crate::outputs::tables::{Names, instants, instants_or_null, table, texts};
 use crate::records::InputRow;
 use crate::time::Second;
 
 /// Names of the columns that hold the cells of a fact, in the order of [`FactKind::columns`].
-const CELLS: [&str; 3] = ["what", "which", "place_id"];
+const CELLS: [&str; 4] = ["what", "which", "place_id", "detail"];
 
 /// `facts.parquet`, sorted by `person_id`.
 ///
-/// `person_id, fact, at, until, known_at, what, which, place_id, venue_id, input_file, input_row, place_file, place_row`:
-/// `what`, `which` and `place_id` are the columns of the kind of fact in the order of docs/schemes.md; `venue_id` is that of
+/// `person_id, fact, at, until, known_at, what, which, place_id, detail, venue_id, input_file, input_row, place_file, place_row`:
+/// `what`, `which`, `place_id` and `detail` are the columns of the kind of fact in the order of docs/schemes.md; `venue_id` is that of
 /// a stay by a visit, anything else has its row.
 ///
 /// # Errors
@@ -59,6 +59,7 @@ pub fn table_of(facts: &Facts, names: Names<'_>) -> Result<RecordBatch> {
         (CELLS[0], cell(0)),
         (CELLS[1], cell(1)),
         (CELLS[2], cell(2)),
+        (CELLS[3], cell(3)),
         ("venue_id", texts(rows().map(venue))),
         ("input_file", input_file),
         ("input_row", input_row),
@@ -78,8 +79,12 @@ pub fn told_in(rows: &Table) -> Result<Vec<Told>> {
         let word = text("fact")?.unwrap_or_default();
         let kind = FactKind::ALL.into_iter().find(|kind| kind.word() == word);
         let kind = kind.ok_or_else(|| damaged("kind"))?;
-        let mut cells = [None, None, None];
+        let mut cells = [const { None }; COLUMNS_MAX];
         for (at, (_, holds)) in kind.columns().iter().enumerate() {
+            // Nights of before orders told so much have fewer columns.
+            if at == 3 && rows.column(CELLS[at]).is_err() {
+                continue;
+            }
             let Some(cell) = text(CELLS[at])? else { continue };
             cells[at] = Some(match holds {
                 Holds::Words(words) => {

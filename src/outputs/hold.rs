@@ -51,31 +51,34 @@ fn is_worse(scheme: &Scheme, before: &str, after: &str) -> bool {
     }
 }
 
+/// Fewer people of a region than these are no reason to hold a night, whatever share they are.
+const REGION_LEAST: u64 = 10;
+
 /// Why a night is out of the ordinary, if it is: against the median of `recent` nights, latest first, and against how
-/// many `residents` a region has.
+/// many `residents` a region has; `homes` are the regions where those of each change live, as far as they are known.
 pub fn unusual(
     config: &HoldConfig,
     changes: &RecordBatch,
     recent: &[u64],
-    residents: &BTreeMap<String, u64>,
+    (residents, homes): (&BTreeMap<String, u64>, &[Option<&str>]),
     scheme: &Scheme,
 ) -> Option<String> {
     let cell = |name: &str, row: usize| {
         plain(changes.column_by_name(name).expect("a column of changes"), row).unwrap_or_default()
     };
-    let mut by_region: BTreeMap<String, u64> = BTreeMap::new();
+    let mut by_region: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut worse = 0;
     for row in 0..changes.num_rows() {
         if is_worse(scheme, &cell("color_before", row), &cell("color_after", row)) {
-            *by_region.entry(cell("region_id", row)).or_default() += 1;
+            worse += 1;
+            if let Some(home) = homes[row] {
+                *by_region.entry(home).or_default() += 1;
+            }
         }
-    }
-    let worse: u64 = by_region.values().sum();
-    if worse < config.least {
-        return None;
     }
     let mut sorted: Vec<u64> = recent.iter().take(config.nights).copied().collect();
     sorted.sort_unstable();
-    if sorted.len() >= NIGHTS_MIN {
+    if worse >= config.least && sorted.len() >= NIGHTS_MIN {
         // Of an even number the larger of the two in the middle, so that there is no fraction.
         let median = sorted[sorted.len() / 2];
         if worse > median.saturating_mul(config.multiple) {
@@ -88,12 +91,12 @@ pub fn unusual(
         }
     }
     let percent = config.region_percent?;
-    let over = |(region, worse): &(&String, &u64)| {
-        let residents = residents.get(*region).copied().unwrap_or(0);
-        residents > 0 && u128::from(**worse) * 100 > u128::from(residents) * u128::from(percent)
+    let over = |(region, worse): &(&&str, &u64)| {
+        let residents = residents.get(**region).copied().unwrap_or(0);
+        **worse >= REGION_LEAST && u128::from(**worse) * 100 > u128::from(residents) * u128::from(percent)
     };
     by_region.iter().find(over).map(|(region, worse)| {
-        let all = residents[region];
+        let all = residents[*region];
         format!("{worse} of {all} residents of region {region} would turn to a worse color; more than {percent} percent are held")
     })
 }

@@ -120,6 +120,35 @@ impl Balance {
     }
 }
 
+/// Where the rows of the files that a command read went.
+#[derive(Clone, Debug, Default)]
+pub struct ReadRows {
+    /// All of them.
+    pub balance: Balance,
+    /// What whoever reads the exit status has to know, in words: more rows were rejected than the limit, or an order was. A
+    /// few orders among millions of scans are no share of them, but each would have colored someone.
+    pub warnings: Vec<String>,
+}
+
+impl ReadRows {
+    /// Those of the files; more than `percent` percent of all rows are too many.
+    ///
+    /// # Errors
+    /// `integrity` if a file's rows do not add up.
+    pub fn of(files: &[FileBalance], percent: u32) -> Result<ReadRows> {
+        let balance = Balance::of(files)?;
+        let orders: u64 = files.iter().filter(|file| file.table == "orders").map(|file| file.rejected).sum();
+        let mut warnings = Vec::new();
+        if balance.rejects_exceed(percent) {
+            warnings.push("more rows were rejected than rejects_max_percent allows".to_string());
+        }
+        if orders > 0 {
+            warnings.push(format!("{orders} of the orders were refused and color no one"));
+        }
+        Ok(ReadRows { balance, warnings })
+    }
+}
+
 /// A file of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -12,6 +12,7 @@ use jiff::civil::Date;
 use crate::colors::changes::{self, Entry};
 use crate::colors::{Colored, Reason, Scheme};
 use crate::error::{Error, Result};
+use crate::facts::kind::FactKind;
 use crate::facts::{Fact, Facts};
 use crate::ids::{Id, IdColumn, IdType, convert};
 use crate::outputs::read::id_at;
@@ -99,11 +100,12 @@ impl<'a> Register<'a> {
     /// `evidence.parquet`: a row for every reason of every row of the register, in its order.
     ///
     /// A contact's evidence is its best exposure; a stay's in a region the visit or the row of the trip; a temperature's the
-    /// scan or the row; of anything else the row of the input that says so. `place_file, place_row` say what the region or community was.
+    /// scan or the row; of anything else the row of the input that says so. `place_file, place_row` say what the region or
+    /// community was; `support_fact, support_at, support_file, support_row` the health fact that an order rests on.
     ///
     /// # Errors
     /// Those of reading the ids.
-    pub fn evidence(&self, scheme: &Scheme, names: Names<'_>) -> Result<RecordBatch> {
+    pub fn evidence(&self, scheme: &Scheme, facts: &Facts, names: Names<'_>) -> Result<RecordBatch> {
         let rows: Vec<(u32, &Reason<'_>)> = (0..)
             .zip(&self.rows)
             .flat_map(|(at, row)| row.reasons.iter().map(move |reason| (at, reason)))
@@ -138,6 +140,12 @@ impl<'a> Register<'a> {
         let mut ids = names.sources_as_text(&some)?.into_iter();
         let sources = texts(edges().map(|e| e.and_then(|_| ids.next())));
         let venue = |key: u32| names.venues.ids().get(key as usize).to_string();
+        let support = |reason: &Reason<'a>| match reason.fact {
+            Fact::Told(told) if told.kind == FactKind::Order => facts.supports.get(told.row()?),
+            _ => None,
+        };
+        let supports = || rows.iter().map(|(_, reason)| support(reason));
+        let support_row = || supports().map(|support| support?.row.as_ref());
         let rings: UInt8Array = edges().map(|e| e.map(|e| e.ring)).collect();
         let overlaps: Int64Array =
             edges().map(|e| e.map(|e| i64::from(e.exposure.until - e.exposure.from))).collect();
@@ -158,6 +166,13 @@ impl<'a> Register<'a> {
             ("input_row", Arc::new(input_rows)),
             ("place_file", texts(places().map(|place| place.map(|row| &*row.file)))),
             ("place_row", Arc::new(places().map(|place| place.map(|row| row.row)).collect::<UInt64Array>())),
+            ("support_fact", texts(supports().map(|support| support.map(|support| support.kind.word())))),
+            ("support_at", instants_or_null(supports().map(|support| support.map(|support| support.from)))),
+            ("support_file", texts(support_row().map(|row| row.map(|row| &*row.file)))),
+            (
+                "support_row",
+                Arc::new(support_row().map(|row| row.map(|row| row.row)).collect::<UInt64Array>()),
+            ),
             ("holds_since", dates(rows.iter().map(|(_, r)| Some(r.effect.since)))),
             ("holds_until", dates(rows.iter().map(|(_, r)| r.effect.until))),
         ]))
@@ -314,7 +329,7 @@ pub fn changes(register: &Register<'_>, before: &Published, scheme: &Scheme) -> 
 }
 
 /// Refuses a register with a row that no evidence supports: a case without a row of the input, a contact without an
-/// exposure, a close contact whose source is none of the night's `sources`.
+/// exposure, a close contact whose source is none of the night's `sources`, an order without a health fact.
 ///
 /// # Errors
 /// `integrity` with the number of such rows; never with a person.
@@ -332,6 +347,7 @@ pub fn check_evidence(register: &RecordBatch, evidence: &RecordBatch, sources: &
     let (overlap, ring) = (overlap.as_primitive::<Int64Type>(), column("ring"));
     let ring = ring.as_primitive::<UInt8Type>();
     let (file, number) = (column("input_file"), column("input_row"));
+    let support = column("support_fact");
     let supported = |row: usize| {
         let there = [&venue, &from, &until].iter().all(|column| column.is_valid(row));
         match fact.is_valid(row).then(|| fact.value(row)) {
@@ -341,6 +357,7 @@ pub fn check_evidence(register: &RecordBatch, evidence: &RecordBatch, sources: &
                 let source = (source_kind.value(row), source_id.value(row));
                 there && met && (!close || known.contains(&source))
             }
+            Some("order") => file.is_valid(row) && number.is_valid(row) && support.is_valid(row),
             Some(_) => (file.is_valid(row) && number.is_valid(row)) || there,
             None => false,
         }

@@ -143,6 +143,8 @@ pub struct NightTables {
     pub contacts: RecordBatch,
     /// `exposures.parquet`
     pub exposures: RecordBatch,
+    /// `renewed.parquet`: contacts again, after an appeal that was granted
+    pub renewed: RecordBatch,
     /// `colors.parquet`
     pub colors: RecordBatch,
     /// `evidence.parquet`
@@ -181,7 +183,7 @@ pub struct NightTables {
 
 impl NightTables {
     /// Every table by name, in the order of names.
-    fn all(&self) -> [(&'static str, &RecordBatch); 18] {
+    fn all(&self) -> [(&'static str, &RecordBatch); 19] {
         [
             ("appeals", &self.appeals),
             ("calendar", &self.calendar),
@@ -197,6 +199,7 @@ impl NightTables {
             ("overdue", &self.overdue),
             ("pushes", &self.pushes),
             ("rejects", &self.rejects),
+            ("renewed", &self.renewed),
             ("rules", &self.rules),
             ("sources", &self.sources),
             ("traffic", &self.traffic),

@@ -286,8 +286,36 @@ pub fn sources(facts: &Facts, rule: &ContactConfig, names: Names<'_>) -> Result<
         ("isolated_at", time(|fact| fact.case.isolated_at)),
         ("infectious_from", time(|fact| fact.case.infectious_from)),
         ("recovered_at", time(|fact| fact.case.recovered_at)),
-        ("reported_at", time(|fact| fact.case.reported_at)),
+        (
+            "reported_at",
+            instants_or_null(
+                facts
+                    .cases
+                    .iter()
+                    .map(|c| c.case.reported_at)
+                    .chain(facts.places.iter().map(|place| place.known_at)),
+            ),
+        ),
     ]))
+}
+
+/// `renewed.parquet`: of contacts whose appeal was granted what is new since, in the columns of `contacts` and `after_at`, the
+/// decision.
+///
+/// # Errors
+/// Those of reading the ids.
+pub fn renewed(renewed: &[TracedPerson], names: Names<'_>) -> Result<RecordBatch> {
+    let ids = names.persons.ids(&renewed.iter().map(|contact| contact.person).collect::<Vec<_>>())?;
+    let order = ids.sorted_rows();
+    let renewed: Vec<TracedPerson> = order.iter().map(|row| renewed[*row as usize]).collect();
+    let (ids, sources) = (ids.take(&order), names.by_row(renewed.iter().map(|contact| contact.best_source))?);
+    let rows = RowIds { persons: &ids, sources: &sources };
+    let contacts = contacts(&renewed, names, rows, ContactColumns { kinds: true, sources: false });
+    let schema = contacts.schema();
+    let fields = schema.fields().iter().map(|field| field.name().as_str());
+    let mut columns: Vec<(&str, ArrayRef)> = fields.zip(contacts.columns().iter().cloned()).collect();
+    columns.push(("after_at", instants_or_null(renewed.iter().map(|contact| contact.after))));
+    Ok(table(columns))
 }
 
 /// `pairs.parquet`: the whole contact graph, sorted by both ids.

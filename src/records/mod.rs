@@ -130,7 +130,7 @@ impl<T: Send> Rows for Vec<T> {
 }
 
 /// A row of an input file.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InputRow {
     /// The file.
     pub file: Arc<str>,

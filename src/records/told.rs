@@ -14,7 +14,7 @@ use crate::records::rejects::Reason;
 use crate::records::scans::{key, optional_text, optional_time, optional_word, span_fault, time};
 use crate::records::table::{Batch, ColumnSpec, Schema};
 use crate::records::{FileRows, InputRow, Numbered, StampedFile, read_files};
-use crate::time::Second;
+use crate::time::{Second, days_later};
 
 /// A table whose rows are facts of one kind.
 pub struct FactTable {
@@ -200,7 +200,7 @@ pub fn read(
             if name(author) == name(approver) {
                 return Some(("approver", Reason::NotApproved));
             }
-            if until.is_none_or(|until| until - at > ORDER_DAYS * 86_400) {
+            if until.is_none_or(|until| until > days_later(at, ORDER_DAYS, config.time_zone.as_ref())) {
                 return Some(("until", Reason::TermTooLong));
             }
         }

@@ -4,9 +4,10 @@ use crate::config::TableConfig;
 use crate::error::Result;
 use crate::ids::NO_KEY;
 use crate::records::columns::{Column, Kind};
-use crate::records::scans::{key, optional_text};
+use crate::records::scans::{key, optional_text, optional_time};
 use crate::records::table::{ColumnSpec, Schema};
 use crate::records::{FileRows, StampedFile, read_files};
+use crate::time::Second;
 
 /// One row of the venues table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +86,8 @@ pub struct ResidenceRow {
     pub region: u32,
     /// The key in id table 2 of the community there, or [`NO_KEY`].
     pub community: u32,
+    /// When it became known; 0 if that is not told.
+    pub known_at: Second,
 }
 
 pub(super) const VENUES: Schema = Schema {
@@ -107,6 +110,7 @@ pub(super) const RESIDENCES: Schema = Schema {
         ColumnSpec::new("person_id", Kind::Id(0), true),
         ColumnSpec::new("region_id", Kind::Id(1), true),
         ColumnSpec::new("community_id", Kind::Id(2), false),
+        ColumnSpec::new("known_at", Kind::Time, false),
     ],
 };
 
@@ -144,7 +148,8 @@ pub fn read_residences(
             _ => NO_KEY,
         };
         let (person, region) = (key(batch, 0, row), key(batch, 1, row));
-        rows.push(ResidenceRow { row: batch.first_row + row as u64, person, region, community });
+        let known_at = optional_time(batch, 3, row).unwrap_or(0);
+        rows.push(ResidenceRow { row: batch.first_row + row as u64, person, region, community, known_at });
         None
     })
 }

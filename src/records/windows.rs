@@ -3,7 +3,7 @@
 use crate::config::TableConfig;
 use crate::error::Result;
 use crate::records::columns::Kind;
-use crate::records::scans::{key, optional_text, span_fault, time};
+use crate::records::scans::{key, optional_text, optional_time, span_fault, time};
 use crate::records::table::{ColumnSpec, Schema};
 use crate::records::{FileRows, Numbered, StampedFile, read_files};
 use crate::time::Second;
@@ -26,6 +26,8 @@ pub struct WindowRow {
     pub until: Second,
     /// What visitors are told to do.
     pub advice: Option<String>,
+    /// When it was published.
+    pub known_at: Option<Second>,
 }
 
 pub(super) const SCHEMA: Schema = Schema {
@@ -37,6 +39,7 @@ pub(super) const SCHEMA: Schema = Schema {
         ColumnSpec::new("from", Kind::Time, true),
         ColumnSpec::new("until", Kind::Time, true),
         ColumnSpec::new("advice", Kind::Text, false),
+        ColumnSpec::new("known_at", Kind::Time, false),
     ],
 };
 
@@ -56,6 +59,7 @@ pub fn read(files: &[StampedFile], config: &TableConfig) -> Result<Vec<FileRows<
             from,
             until,
             advice: optional_text(batch, 4, row),
+            known_at: optional_time(batch, 5, row),
         };
         rows.push((batch.first_row + row as u64, window));
         None

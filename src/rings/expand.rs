@@ -119,6 +119,7 @@ pub fn expand(
                 exposed,
                 best_source: sources[exposed.best.source as usize],
                 sources: plan.count_sources.then(|| count_sources(person, exposures)),
+                after: None,
             };
             let edges = match all_edges {
                 true => {

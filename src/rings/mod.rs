@@ -132,6 +132,9 @@ pub struct TracedPerson {
     pub best_source: SourceRef,
     /// Distinct sources, if they were to be counted.
     pub sources: Option<u32>,
+    /// Exposures that had ended and were known by then are left out, as an appeal against them was granted; without it
+    /// none is.
+    pub after: Option<Second>,
 }
 
 impl TracedPerson {

@@ -309,6 +309,7 @@ pub fn traced(rows: &[Row], edges: &[(u8, SourceRef, Exposure)], count_sources: 
         exposed: row.exposed,
         best_source: row.best_source,
         sources: count_sources.then_some(row.sources),
+        after: None,
     };
     let edge = |(ring, source, exposure): &(u8, SourceRef, Exposure)| Edge {
         source: *source,

@@ -28,6 +28,7 @@ mod backward;
 mod compare;
 mod exchange;
 mod reporting;
+mod standing;
 mod explaining;
 mod night;
 mod queries;

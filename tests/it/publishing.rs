@@ -359,6 +359,7 @@ fn no_color_without_evidence() {
             ("input_file", text([file, None])),
             ("input_row", Arc::new(UInt64Array::from(vec![Some(3), None])) as ArrayRef),
             ("place_row", Arc::new(UInt64Array::from(vec![None, None])) as ArrayRef),
+            ("support_fact", text([None, None])),
         ])
     };
     let good = evidence("b", "R2", Some("v1"), 600, Some("cases.csv"));

@@ -98,6 +98,7 @@ fn world() -> Folder {
     add("more_scans", "person_id,venue_id,scanned_at,direction".into());
     add("late_tests", "person_id,sampled_at,result,known_at".into());
     add("sites", "window_id,venue_id,from,until".into());
+    add("more_scans", ",987654,2022-03-03 10:00,in".into());
     let (mut ill, mut others) = (BTreeSet::new(), Vec::new());
     let planted = rows(&truth, &["source_id", "contact_id", "ring", "from", "venue_id"]);
     for (number, row) in planted.iter().enumerate() {

@@ -31,7 +31,7 @@ fn contact(person: u32, ring: u8) -> TracedPerson {
         best,
     };
     let best_source = if source == 2 { SourceRef::Window(0) } else { SourceRef::Person(source) };
-    TracedPerson { person, ring, exposed, best_source, sources: None }
+    TracedPerson { person, ring, exposed, best_source, sources: None, after: None }
 }
 
 fn table(ids: impl Iterator<Item = i64>) -> IdTable {

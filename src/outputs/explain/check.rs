@@ -6,12 +6,13 @@ use jiff::civil::Date;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
-use super::person::contact_in;
+use super::person::{Derived, contact_in};
 use crate::colors::{Colored, Scheme};
 use crate::config::Config;
 use crate::contacts::ContactRule;
 use crate::error::{Error, Result};
 use crate::facts::Fact;
+use crate::facts::kind::Told;
 use crate::ids::{Id, IdColumn, IdType};
 use crate::outputs::facts::second;
 use crate::outputs::lookup::Part;
@@ -145,6 +146,36 @@ pub fn colors(colors: &Table, evidence: &Table, again: Option<&Colored<'_>>, sch
             "a file of the run was changed, or its facts were: `ringtrace verify --run DIR`",
         )),
     }
+}
+
+/// Checks that every order among the reasons rests on a health fact of the person that the run holds, which had begun when
+/// it was issued, no more than 14 days before.
+///
+/// # Errors
+/// `integrity` if one does not.
+pub fn orders(evidence: &Table, derived: &Derived) -> Result<()> {
+    if evidence.column("support_fact").is_err() {
+        return Ok(());
+    }
+    let mut what = Vec::new();
+    for row in evidence.rows_where("fact", "order")? {
+        let text = |name: &str| evidence.text(name, row).map(Option::unwrap_or_default);
+        let number = |name: &str| -> Result<u64> { Ok(text(name)?.parse().unwrap_or(0)) };
+        let (file, order) = (text("input_file")?, number("input_row")?);
+        let is_it = |told: &&Told| told.row().is_some_and(|at| (&*at.file, at.row) == (file.as_str(), order));
+        let issued = derived.told.iter().find(is_it).map(|told| told.at);
+        let (kind, at) = (text("support_fact")?, second(evidence, "support_at", row)?);
+        let begun = issued.zip(at).is_some_and(|(issued, at)| at <= issued);
+        let support = text("support_file")?;
+        let support = (!support.is_empty()).then_some((support.as_str(), number("support_row")?));
+        if kind.is_empty() || !begun || !derived.holds(support, &kind, at.unwrap_or_default()) {
+            what.push("an order rests on a health fact that the run does not hold".into());
+        }
+    }
+    if what.is_empty() {
+        return Ok(());
+    }
+    Err(differs(what, "a file of the run was changed: `ringtrace verify --run DIR`"))
 }
 
 /// Finds the exposures of these persons in the store again, and compares them with their rows in contacts, and with the

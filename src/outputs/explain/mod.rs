@@ -79,6 +79,19 @@ struct ReasonTold {
     place: Option<(String, u64)>,
     /// The venue of a stay by a visit.
     venue: Option<String>,
+    /// The health fact that an order rests on.
+    support: Option<SupportTold>,
+    /// Of a contact what is new since an appeal was granted: when that was.
+    after: Option<Second>,
+}
+
+/// A health fact that an order rests on.
+struct SupportTold {
+    fact: String,
+    /// When it began.
+    at: Second,
+    /// File and row that say it; `None` if a visit, a scan or an exposure does.
+    row: Option<(String, u64)>,
 }
 
 /// Why one person has the color they have.
@@ -139,14 +152,18 @@ pub fn gather(
     let [colors, evidence, contacts, facts, exposures] = &tables[..] else {
         unreachable!("as many as asked")
     };
+    // Nights of before appeals were renewed have no such table.
+    let renewed = run.tables().any(|name| name == "renewed");
+    let renewed = renewed.then(|| run.lookup("renewed", "person_id", &own)).transpose()?;
     let sources = run.table("sources")?;
     let told = crate::outputs::facts::told_in(facts)?;
     let date = time::parse_date(&run.record.date)?;
-    let derived = Derived::read(person, told, contacts, &sources)?;
+    let derived = Derived::read(person, told, contacts, renewed.as_ref(), &sources)?;
     let facts = derived.facts();
     let prepared = PersonFacts::new(&facts, scheme);
     let colored = person::colored(&prepared, scheme, date);
     check::colors(colors, evidence, colored.as_ref(), scheme)?;
+    check::orders(evidence, &derived)?;
     let reasons = match &colored {
         Some(colored) => person::reasons(&prepared, colored, evidence, scheme, date)?,
         None => Vec::new(),
@@ -376,6 +393,11 @@ impl Explanation {
                 "confirmation_missing": effect.missing.confirmation,
                 "holds_since": effect.since.to_string(), "holds_until": day(effect.until),
                 "earliest_over": day(effect.earliest), "venue_id": reason.venue,
+                "after_appeal_at": reason.after.map(format_utc),
+                "support": reason.support.as_ref().map(|support| json!({
+                    "fact": support.fact, "at": format_utc(support.at),
+                    "input_file": support.row.as_ref().map(|row| &row.0), "input_row": support.row.as_ref().map(|row| row.1),
+                })),
                 "input_file": reason.row.as_ref().map(|row| &row.0), "input_row": reason.row.as_ref().map(|row| row.1),
                 "place_file": reason.place.as_ref().map(|row| &row.0), "place_row": reason.place.as_ref().map(|row| row.1),
             })

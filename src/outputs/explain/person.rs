@@ -2,7 +2,7 @@
 
 use jiff::civil::Date;
 
-use super::ReasonTold;
+use super::{ReasonTold, SupportTold};
 use crate::colors::release::after;
 use crate::colors::{self, Colored, PersonFacts, Scheme};
 use crate::error::{Error, Result};
@@ -17,7 +17,8 @@ use crate::time::Second;
 /// The facts of one person, read back from a run.
 pub struct Derived {
     cases: Vec<CaseFact>,
-    contact: Option<TracedPerson>,
+    /// As traced, and what is new of it since an appeal was granted.
+    contacts: Vec<TracedPerson>,
     /// What the tables of facts say.
     pub told: Vec<Told>,
 }
@@ -27,7 +28,13 @@ impl Derived {
     ///
     /// # Errors
     /// `damaged` for a table without its columns.
-    pub fn read(person: &str, told: Vec<Told>, contacts: &Table, sources: &Table) -> Result<Derived> {
+    pub fn read(
+        person: &str,
+        told: Vec<Told>,
+        contacts: &Table,
+        renewed: Option<&Table>,
+        sources: &Table,
+    ) -> Result<Derived> {
         let mut cases = Vec::new();
         for row in sources.rows_where("source_id", person)? {
             let text = |name: &str| sources.text(name, row).map(Option::unwrap_or_default);
@@ -54,18 +61,37 @@ impl Derived {
             let (file, row) = (text("input_file")?, text("input_row")?.parse().unwrap_or(0));
             cases.push(CaseFact { case, file, row });
         }
-        let contact = match contacts.is_empty() {
-            true => None,
-            false => Some(contact_in(contacts, 0)?),
-        };
-        Ok(Derived { cases, contact, told })
+        let traced = (0..contacts.len()).map(|row| contact_in(contacts, row));
+        let mut contacts: Vec<TracedPerson> = traced.collect::<Result<_>>()?;
+        for (renewed, row) in renewed.iter().flat_map(|table| (0..table.len()).map(move |row| (table, row))) {
+            contacts
+                .push(TracedPerson { after: second(renewed, "after_at", row)?, ..contact_in(renewed, row)? });
+        }
+        Ok(Derived { cases, contacts, told })
     }
 
     /// The facts as rules see them.
     pub fn facts(&self) -> Vec<(u32, Fact<'_>)> {
         let cases = self.cases.iter().map(Fact::Case);
-        let all = cases.chain(self.contact.iter().map(Fact::Contact)).chain(self.told.iter().map(Fact::Told));
+        let all =
+            cases.chain(self.contacts.iter().map(Fact::Contact)).chain(self.told.iter().map(Fact::Told));
         all.map(|fact| (0, fact)).collect()
+    }
+
+    /// Whether a row of a file, or an exposure that began at an instant, is among them.
+    pub fn holds(&self, row: Option<(&str, u64)>, kind: &str, at: Second) -> bool {
+        match row {
+            Some((file, row)) => {
+                let told =
+                    self.told.iter().filter_map(Told::row).any(|told| (&*told.file, told.row) == (file, row));
+                told || self.cases.iter().any(|case| (&*case.file, case.row) == (file, row))
+            }
+            None if kind == "contact" => {
+                self.contacts.iter().any(|contact| contact.exposed.first_exposed_at == at)
+            }
+            // A visit or a scan, perhaps older than any rule asks for.
+            None => true,
+        }
     }
 }
 
@@ -87,7 +113,14 @@ pub fn contact_in(contacts: &Table, row: usize) -> Result<TracedPerson> {
         best: Best { from: 0, overlap_s: 0, source: 0, venue: 0, observed_s: 0 },
     };
     let ring = number("ring")? as u8;
-    Ok(TracedPerson { person: 0, ring, exposed, best_source: SourceRef::Person(0), sources: None })
+    Ok(TracedPerson {
+        person: 0,
+        ring,
+        exposed,
+        best_source: SourceRef::Person(0),
+        sources: None,
+        after: None,
+    })
 }
 
 /// The person's color on a date, if it is not that of a healthy one.
@@ -140,6 +173,16 @@ pub fn reasons(
             row: input("input_file", "input_row")?,
             place: input("place_file", "place_row")?,
             venue: text("venue_id")?,
+            after: if let Fact::Contact(contact) = fact { contact.after } else { None },
+            support: match evidence.column("support_fact") {
+                Err(_) => None,
+                Ok(_) => text("support_fact")?
+                    .map(|fact| -> Result<SupportTold> {
+                        let at = second(evidence, "support_at", row)?.unwrap_or_default();
+                        Ok(SupportTold { fact, at, row: input("support_file", "support_row")? })
+                    })
+                    .transpose()?,
+            },
         });
     }
     Ok(told)

@@ -383,6 +383,12 @@ impl Writer<'_> {
             ("ring", Language::En) => format!("ring {cell}"),
             ("ring", Language::Zh) => format!("第 {cell} 环"),
             ("celsius", _) => format!("{cell} °C"),
+            ("author", Language::En) => format!("by {cell}"),
+            ("author", Language::Zh) => format!("签发：{cell}"),
+            ("approver", Language::En) => format!("approved by {cell}"),
+            ("approver", Language::Zh) => format!("批准：{cell}"),
+            ("basis", Language::En) => format!("legal basis: {cell}"),
+            ("basis", Language::Zh) => format!("法律依据：{cell}"),
             _ => language.word(cell),
         };
         let cells: Vec<String> = reason.cells.iter().map(word).collect();
@@ -405,7 +411,21 @@ impl Writer<'_> {
             )
         )?;
         self.write_arithmetic(out, reason)?;
-        if reason.fact == FactKind::Contact {
+        if let (Some(after), Some(venue)) = (reason.after, &reason.venue) {
+            let after = format_local(after, self.zone);
+            let times: Vec<String> =
+                reason.times.iter().map(|(_, at)| format_local(*at, self.zone)).collect();
+            let (words, en, zh) = (self.venue_words(venue), times.join(" to "), times.join(" 至 "));
+            writeln!(
+                out,
+                "     {}",
+                tr!(
+                    language,
+                    "evidence: new since the appeal was granted ({after}): {en}, longest at {words}",
+                    "证据：申诉成立（{after}）之后的新暴露：{zh}，最长者在 {words}"
+                )
+            )?;
+        } else if reason.fact == FactKind::Contact {
             writeln!(out, "     {}", tr!(language, "evidence: the exposures below", "证据：见下列暴露"))?;
         }
         if let Some((file, row)) = &reason.row {
@@ -413,6 +433,23 @@ impl Writer<'_> {
                 out,
                 "     {}",
                 tr!(language, "evidence: {file} row {row}", "证据：{file} 第 {row} 行")
+            )?;
+        }
+        if let Some(support) = &reason.support {
+            let (fact, at) = (language.word(&support.fact), format_local(support.at, self.zone));
+            let row = support
+                .row
+                .as_ref()
+                .map(|(file, row)| tr!(language, ", {file} row {row}", "，{file} 第 {row} 行"));
+            let row = row.unwrap_or_default();
+            writeln!(
+                out,
+                "     {}",
+                tr!(
+                    language,
+                    "the order rests on: {fact} of {at}{row}",
+                    "该指令依据的健康事实：{fact}，{at}{row}"
+                )
             )?;
         }
         if let (Some(venue), true) = (&reason.venue, reason.fact != FactKind::Contact) {
