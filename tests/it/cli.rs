@@ -283,3 +283,34 @@ fn editors_get_a_schema_of_configurations_and_packs() {
     folder.write("mine.toml", pack.replacen("id = \"nhc-9\"", "id = \"mine\"", 1));
     folder.run("verify --scheme mine.toml").done();
 }
+
+#[test]
+fn pages_for_man_and_every_exit_status() {
+    let folder = Folder::new();
+    folder.run("man --out pages").done();
+    let pages: Vec<String> = folder.tree().into_keys().collect();
+    for command in COMMANDS {
+        assert!(pages.contains(&format!("pages/ringtrace-{command}.1")), "{command}: {pages:?}");
+    }
+    let page = std::fs::read_to_string(folder.join("pages/ringtrace-run.1")).unwrap();
+    assert!(page.contains(".SH OPTIONS") && page.contains("what\\-if"), "{page}");
+    // Read by man itself, where it is here.
+    let read = Command::new("man").args(["--warnings", "-l"]).arg(folder.join("pages/ringtrace.1")).output();
+    match read {
+        Err(_) => println!("skipped: no man here"),
+        Ok(read) => assert!(read.stderr.is_empty(), "{}", String::from_utf8_lossy(&read.stderr)),
+    }
+    let help = folder.run("help exit-codes").done().stdout;
+    let plain = folder.run("exit-codes").done().stdout;
+    let codes = folder.json("exit-codes", 0);
+    let statuses: Vec<u64> =
+        codes.as_array().unwrap().iter().map(|code| code["status"].as_u64().unwrap()).collect();
+    assert_eq!(statuses, [0, 1, 2, 3, 4, 5, 6, 130]);
+    for code in codes.as_array().unwrap() {
+        let means = code["means"].as_str().unwrap();
+        assert!(plain.contains(means), "{means}: {plain}");
+        // Help is wrapped to the width of the screen.
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words(&help).contains(&words(means)), "{means}: {help}");
+    }
+}
