@@ -63,15 +63,16 @@ pub fn unusual(
     (residents, homes): (&BTreeMap<String, u64>, &[Option<&str>]),
     scheme: &Scheme,
 ) -> Option<String> {
+    assert_eq!(homes.len(), changes.num_rows(), "a home, if known, of everyone who changes");
     let cell = |name: &str, row: usize| {
         plain(changes.column_by_name(name).expect("a column of changes"), row).unwrap_or_default()
     };
     let mut by_region: BTreeMap<&str, u64> = BTreeMap::new();
     let mut worse = 0;
-    for row in 0..changes.num_rows() {
+    for (row, home) in homes.iter().enumerate() {
         if is_worse(scheme, &cell("color_before", row), &cell("color_after", row)) {
             worse += 1;
-            if let Some(home) = homes[row] {
+            if let Some(home) = home {
                 *by_region.entry(home).or_default() += 1;
             }
         }

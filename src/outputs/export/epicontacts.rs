@@ -3,6 +3,13 @@
 use super::{Csv, Network, or_empty, utc};
 use crate::error::Result;
 
+/// An id as R reads it back: it takes every line break for the same one, so that two ids would be one person.
+fn id(id: &str) -> String {
+    let plain = |c: char| !c.is_control() && c != '\\';
+    let escaped = |c: char| if plain(c) { vec![c] } else { c.escape_default().collect() };
+    if id.contains(char::is_control) { id.chars().flat_map(escaped).collect() } else { id.to_string() }
+}
+
 pub(super) fn files(network: &Network) -> Result<Vec<(&'static str, Vec<u8>)>> {
     let mut linelist = Csv::new(&[
         "id",
@@ -27,7 +34,7 @@ pub(super) fn files(network: &Network) -> Result<Vec<(&'static str, Vec<u8>)>> {
     for person in &network.persons {
         let seconds = |s: u64| if person.ring == 0 { String::new() } else { s.to_string() };
         linelist.row(&[
-            person.id.clone(),
+            id(&person.id),
             person.role().into(),
             person.ring.to_string(),
             or_empty(person.status.as_ref()),
@@ -62,14 +69,14 @@ pub(super) fn files(network: &Network) -> Result<Vec<(&'static str, Vec<u8>)>> {
     for meeting in &network.meetings {
         let venue = &network.venues[meeting.venue];
         contacts.row(&[
-            network.persons[meeting.from].id.clone(),
-            network.persons[meeting.to].id.clone(),
+            id(&network.persons[meeting.from].id),
+            id(&network.persons[meeting.to].id),
             utc(Some(meeting.start)),
             utc(Some(meeting.end)),
             meeting.ring.to_string(),
             meeting.overlap_s.to_string(),
             meeting.observed_s.to_string(),
-            venue.id.clone(),
+            id(&venue.id),
             or_empty(venue.category.as_ref()),
             or_empty(meeting.verdict.as_ref()),
         ])?;
