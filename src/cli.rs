@@ -23,9 +23,9 @@ pub struct Cli {
     pub common: Common,
 }
 
-const EXIT_STATUS: &str = "Exit status: 0 done or nothing to do, 1 done with rejects above the limit, 2 usage or input \
-table, 3 held for approval, 4 conflict or locked, 5 storage, 6 integrity refused, 130 interrupted; `ringtrace help \
-exit-codes` says what to do on each.";
+const EXIT_STATUS: &str = "Exit status: 0 done or nothing to do, 1 done with rejects above the limit or an order \
+refused, 2 usage or input table, 3 held for approval, 4 conflict or locked, 5 storage, 6 integrity refused, 130 \
+interrupted; `ringtrace help exit-codes` says what to do on each.";
 
 /// The exit statuses, a line each, with what to do.
 pub fn exit_codes() -> String {

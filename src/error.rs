@@ -13,7 +13,7 @@ pub const EXIT_CODES: [(u8, &str, &str); 8] = [
     (0, "done, or nothing to do", "nothing"),
     (
         1,
-        "done, with more rejects than rejects_max_percent",
+        "done, with more rejects than rejects_max_percent, or an order refused",
         "look at `ringtrace query --run DIR reject-reasons`; rejects.parquet names file, row and column",
     ),
     (

@@ -119,6 +119,10 @@ pub fn text(record: &RunRecord, scheme: &Scheme, folder: &Path) -> String {
     lines.push(String::new());
     lines.push(format!("  {}", folder.display()));
     for (file, what) in [
+        (
+            "report.html",
+            "the night to look at, in English and Chinese; report.json and report/*.csv hold its numbers",
+        ),
         ("changes.csv", "whose color changes, with reason and end (also .parquet)"),
         ("lists/", "the register by color and region, one CSV an office"),
         ("calendar.csv", "who changes in the next 14 days, if nothing else becomes known"),

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use super::rows::{rate, tally};
-use super::tonight::hide_derived;
+use super::tonight::{hidden_changes, hide_derived, suppress_parts};
 use super::words::{self, w};
 use super::{Cell, EMPTY, Kind, Section, Source, Table, suppress};
 use crate::error::Result;
 use crate::outputs::tables::NO_REGION;
 
 pub fn section(source: &Source<'_>) -> Result<Section> {
-    let tables = vec![flow(source)?, districts(source)?, rules(source), releases(source)?];
+    let flow = flow(source)?;
+    let rules = rules(source, &flow);
+    let tables = vec![flow, districts(source)?, rules, releases(source)?];
     Ok(Section { id: "colors", title: w("Colors", "颜色"), tables })
 }
 
@@ -41,6 +43,10 @@ fn flow(source: &Source<'_>) -> Result<Table> {
     let row = |((before, after), count)| vec![color(before), color(after), Cell::count(count)];
     let mut rows: Vec<Vec<Cell>> = flows.into_iter().map(row).collect();
     source.suppress(&mut rows, 2);
+    let hidden = hidden_changes(source)?;
+    let marked: Vec<bool> =
+        rows.iter().map(|row| hidden.contains(&(row[0].in_csv(), row[1].in_csv()))).collect();
+    suppress::beside(rows.iter_mut().map(|row| &mut row[2]), &marked);
     Ok(Table::new(
         "color_flow",
         w("From the night before to tonight", "从前一晚到今晚"),
@@ -138,7 +144,7 @@ fn districts(source: &Source<'_>) -> Result<Table> {
         .rows(rows))
 }
 
-fn rules(source: &Source<'_>) -> Table {
+fn rules(source: &Source<'_>, flow: &Table) -> Table {
     let counts = &source.record.counts.rules;
     let row = |rule: &crate::colors::scheme::Rule| {
         let count = counts.get(&rule.id).copied().unwrap_or_default();
@@ -153,7 +159,14 @@ fn rules(source: &Source<'_>) -> Table {
     };
     let mut rows: Vec<Vec<Cell>> = source.scheme.rules.iter().map(row).collect();
     source.suppress(&mut rows, 4);
+    let hidden =
+        |color: &str| flow.rows.iter().any(|row| row[1].in_csv() == color && suppress::is_hidden(&row[2]));
+    suppress_parts(&mut rows, 2, 4, hidden);
     suppress::each(rows.iter_mut().map(|row| &mut row[3]), source.audience.suppress_below);
+    // Most people have one reason: whoever has it is nearly whom it decides for.
+    for row in rows.iter_mut().filter(|row| matches!(&row[4], Cell::Text(text) if text == "<…")) {
+        row[3] = row[4].clone();
+    }
     Table::new(
         "rules",
         w("Rules at work", "各规则的作用"),

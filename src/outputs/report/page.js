@@ -17,7 +17,7 @@ const WORDS = {
   failed: { en: "This chart could not be drawn; its numbers are in the table.", zh: "此图无法绘制，数字见表格。" },
   cut: { en: "Drawn: the first {n} of {all}.", zh: "图中仅绘制前 {n} 项，共 {all} 项。" },
   stayed: { en: "Left out: {n} persons who were and stay {color}.", zh: "未绘出：一直为{color}的 {n} 人。" },
-  withheld: { en: "withheld: {less}", zh: "不公布：{less}" },
+  withheld: { en: "withheld", zh: "不公布" },
   noRule: { en: "no rule: no reason is left", zh: "无规则（已无赋码原因）" },
   persons: { en: "persons", zh: "人数" },
   minutes: { en: "minutes", zh: "分钟" },
@@ -81,7 +81,9 @@ const amount = (cell) => (typeof cell === "number" ? cell : 0);
 // Below one, a decimal is told to the third digit: 0.007 cases by chance are not none.
 const number = (n, digits = 0) => n.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: n > 0 && n < 1 ? 3 : 1 });
 const short = (n) => n.toLocaleString(language, { notation: "compact", maximumFractionDigits: 1 });
-const less = () => `<${report.suppress_below}`;
+/** What stands for withheld cells, such as `2 × <10`; empty without any. */
+const withheldOf = (cells) =>
+  [...new Set(cells.filter(isWithheld))].sort().map((mark) => ({ mark, n: cells.filter((cell) => cell === mark).length })).map(({ mark, n }) => (n > 1 ? `${n} × ${mark}` : mark)).join(" + ");
 const sumOf = (row, columns) => columns.reduce((sum, column) => sum + amount(row[column]), 0);
 const clip = (words, most) => ([...words].length > most ? `${[...words].slice(0, most - 1).join("")}…` : words);
 
@@ -219,8 +221,8 @@ function bars(table, look, { rows: all = table.rows, series, label, unit, tip = 
   const hidden = (row) => columns.filter((column) => isWithheld(row[column])).length;
   const endOfStack = (row) => {
     const sum = sumOf(row, columns);
-    const parts = [...(sum > 0 || hidden(row) === 0 ? [number(sum)] : []), ...(hidden(row) > 0 ? [(hidden(row) > 1 ? `${hidden(row)} × ` : "") + less()] : [])];
-    return parts.join(" + ");
+    const withheld = withheldOf(columns.map((column) => row[column]));
+    return [...(sum > 0 || !withheld ? [number(sum)] : []), ...(withheld ? [withheld] : [])].join(" + ");
   };
   const endOfBar = (row, column) => (isWithheld(row[column]) ? `◇ ${row[column]}` : end(row, column));
   const words = rows.flatMap((row) => (stacked ? [endOfStack(row)] : columns.map((column) => endOfBar(row, column))));
@@ -234,7 +236,7 @@ function bars(table, look, { rows: all = table.rows, series, label, unit, tip = 
   }));
   const entries = series.map((each) => each.name);
   if (stacked) {
-    const name = say("withheld", { less: less() });
+    const name = say("withheld");
     if (rows.some(hidden)) entries.push({ name, icon: "diamond" });
     drawn.push({
       ...diamonds(look), name, label: { ...ends, formatter: (at) => endOfStack(rows[at.dataIndex]) },
@@ -275,16 +277,16 @@ function colorFlow(table, look) {
     return names.map((name) => {
       const cells = rows.filter((row) => row[column] === name).map((row) => row.persons);
       const sum = cells.reduce((total, cell) => total + amount(cell), 0);
-      const hidden = cells.filter(isWithheld).length;
-      const count = [...(sum > 0 ? [number(sum)] : []), ...(hidden > 0 ? [(hidden > 1 ? `${hidden} × ` : "") + less()] : [])].join(" + ");
-      return { name: `${column}:${name}`, depth, itemStyle: colorFill(look, name), about: `${colorName(name)}: ${count}`, label: { position, formatter: `${colorName(name)}\n${count.replace(" + ", "\n+ ")}` } };
+      const withheld = withheldOf(cells);
+      const count = [...(sum > 0 ? [number(sum)] : []), ...(withheld ? [withheld] : [])].join(" + ");
+      return { name: `${column}:${name}`, depth, itemStyle: colorFill(look, name), about: `${colorName(name)}: ${count}`, label: { position, formatter: `${colorName(name)}\n${count.replaceAll(" + ", "\n+ ")}` } };
     });
   };
   const [left, right] = [side("color_before", 0, "left"), side("color_after", 1, "right")];
   const links = rows.map((row) => ({
     source: `color_before:${row.color_before}`, target: `color_after:${row.color_after}`, value: Math.max(amount(row.persons), least),
     about: table.describe(row), lineStyle: { color: look[row.color_after] ?? look.three, opacity: 0.45 },
-    edgeLabel: { show: isWithheld(row.persons), formatter: less(), color: look.ink, fontSize: 11 },
+    edgeLabel: { show: isWithheld(row.persons), formatter: String(row.persons), color: look.ink, fontSize: 11 },
   }));
   const kept = table.rows.find(stays);
   const head = (words, edge) => ({ text: words, [edge]: 0, top: 0, padding: 0, textStyle: { color: look.soft, fontSize: 12, fontWeight: 400 } });
@@ -328,7 +330,7 @@ function epidemicCurve(table, look) {
   const kinds = ["onset", "report"];
   const columns = (kind) => Object.keys(statuses).map((status) => `${kind}_${status}`);
   const hidden = (row, kind) => columns(kind).some((column) => isWithheld(row[column]));
-  const withheld = say("withheld", { less: less() });
+  const withheld = say("withheld");
   const key = legend([
     ...Object.keys(statuses).map((status) => say(status)),
     { name: say("mean"), itemStyle: { opacity: 0 } },
@@ -356,7 +358,7 @@ function epidemicCurve(table, look) {
       {
         ...diamonds(look), ...place, name: withheld, symbolSize: look.narrow ? 5 : 8,
         data: rows.map((row) => (hidden(row, kind) ? sumOf(row, columns(kind)) : null)),
-        label: { show: true, position: "top", distance: 3, color: look.ink, fontSize: 10, formatter: less }, labelLayout: { hideOverlap: true },
+        label: { show: true, position: "top", distance: 3, color: look.ink, fontSize: 10, formatter: (of) => withheldOf(columns(kind).map((column) => rows[of.dataIndex][column])) }, labelLayout: { hideOverlap: true },
       },
     ];
   });
@@ -534,7 +536,7 @@ function venueHours(table, look) {
       },
       series: [
         { type: "heatmap", data: shown.map((row) => [...place(row), amount(row.persons)]), itemStyle: { decal: HATCHES.plain } },
-        { ...diamonds(look), silent: false, symbolSize: 7, data: withheld.map(place), label: { show: true, position: "bottom", distance: 1, fontSize: 9, color: look.ink, formatter: less }, labelLayout: { hideOverlap: true } },
+        { ...diamonds(look), silent: false, symbolSize: 7, data: withheld.map(place), label: { show: true, position: "bottom", distance: 1, fontSize: 9, color: look.ink, formatter: (at) => String(withheld[at.dataIndex].persons) }, labelLayout: { hideOverlap: true } },
       ],
     },
   };

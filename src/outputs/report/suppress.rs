@@ -48,6 +48,18 @@ pub fn beside<'c>(cells: impl IntoIterator<Item = &'c mut Cell>, beside: &[bool]
     }
 }
 
+/// Hides the smallest of counts whose sum is hidden elsewhere, unless one of them already is.
+pub fn group<'c>(cells: impl IntoIterator<Item = &'c mut Cell>) {
+    let cells: Vec<&mut Cell> = cells.into_iter().collect();
+    if cells.iter().any(|cell| is_hidden(cell)) {
+        return;
+    }
+    let count = |cell: &Cell| if let Cell::Whole(count) = cell { *count } else { 0 };
+    if let Some(cell) = cells.into_iter().filter(|cell| count(cell) > 0).min_by_key(|cell| count(cell)) {
+        *cell = Cell::Text("<…".into());
+    }
+}
+
 /// Whether the sum of hidden counts, the first `small` of them below `least` and the others not, leaves one of the small ones
 /// but a single value.
 fn told(hidden: &[(i64, &mut Cell)], small: usize, least: i64) -> bool {
@@ -100,6 +112,17 @@ mod tests {
         );
         assert_eq!(hidden(&[70, 50, 60], &[true, false, true]), ["<…", "50", "<…"]);
         assert_eq!(hidden(&[70, 0, 60], &[false, true, false]), ["70", "0", "60"], "no one tells no one");
+    }
+
+    #[test]
+    fn a_hidden_sum_is_not_told_by_its_parts() {
+        let shown = |mut cells: Vec<Cell>| -> Vec<String> {
+            group(&mut cells);
+            cells.iter().map(Cell::in_csv).collect()
+        };
+        assert_eq!(shown(vec![Cell::Whole(30), Cell::Whole(0), Cell::Whole(12)]), ["30", "0", "<…"]);
+        assert_eq!(shown(vec![Cell::Whole(30), Cell::Text("<10".into())]), ["30", "<10"]);
+        assert_eq!(shown(vec![Cell::Whole(0)]), ["0"], "no one tells no one");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! First page: what changed tonight and why, what was lost, what was decided by hand, whom the night can see.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::rows::{Rows, share, tally};
 use super::words::{self, w};
@@ -95,6 +95,8 @@ fn changes_by_rule(source: &Source<'_>) -> Result<Table> {
     for of_color in rows.chunk_by_mut(|a, b| a[2] == b[2]) {
         source.suppress(of_color, 3);
     }
+    let hidden = hidden_changes(source)?;
+    suppress_parts(&mut rows, 2, 3, |color| hidden.iter().any(|(_, after)| color == after));
     Ok(Table::new(
         "changes_by_rule",
         w("Why colors changed", "变码原因"),
@@ -109,6 +111,21 @@ fn changes_by_rule(source: &Source<'_>) -> Result<Table> {
     .column("color_after", Kind::Color, w("new color", "新颜色"))
     .column("persons", Kind::Count, w("people", "人数"))
     .rows(rows))
+}
+
+/// The changes, color before and after, whose count is hidden: other tables do not tell them either.
+pub fn hidden_changes(source: &Source<'_>) -> Result<BTreeSet<(String, String)>> {
+    let hidden = changes(source)?.rows.into_iter().filter(|row| suppress::is_hidden(&row[2]));
+    Ok(hidden.map(|row| (row[0].in_csv(), row[1].in_csv())).collect())
+}
+
+/// Sees to it that the counts in column `count` do not add up to the hidden sum of a color.
+pub fn suppress_parts(rows: &mut [Vec<Cell>], color: usize, count: usize, is_hidden: impl Fn(&str) -> bool) {
+    let colors: BTreeSet<String> = rows.iter().map(|row| row[color].in_csv()).collect();
+    for hidden in colors.iter().filter(|color| is_hidden(color)) {
+        let parts = rows.iter_mut().filter(|row| row[color].in_csv() == *hidden);
+        suppress::group(parts.map(|row| &mut row[count]));
+    }
 }
 
 fn rejected(source: &Source<'_>) -> Result<Table> {
