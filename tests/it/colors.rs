@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use ringtrace::colors::scheme::EMBEDDED;
+use ringtrace::colors::scheme::{EMBEDDED, Release};
 use ringtrace::colors::vectors::{case, contact};
 use ringtrace::colors::{Colored, PersonFacts, Scheme, ahead, assign};
 use ringtrace::facts::kind::{Basis, FactKind, Holds, Instant, Told, ToldCell};
@@ -15,7 +17,9 @@ use ringtrace::records::cases::Status;
 use ringtrace::rings::TracedPerson;
 use toml::{Table, Value};
 
+use crate::facts::world;
 use crate::random::{Random, for_seeds};
+use crate::support::{Folder, rows};
 
 /// A pack with everything the language has: two colors in turn, gaps, spacing, confirmation, hours, open ends.
 const EVERYTHING: &str = r#"
@@ -33,7 +37,7 @@ id = "turn"
 fact = "contact"
 where = { ring = [1, 3] }
 phases = [
-    { color = "red", days = 5, release = { checkins = 3, gaps = 1, negative_tests_on = [0, 2, 2], hours_between_tests = 36 } },
+    { color = "red", days = 5, tests_on = [4, 1, 1], release = { checkins = 3, gaps = 1, negative_tests_on = [0, 2, 2], hours_between_tests = 36 } },
     { color = "yellow", days = 3, release = { checkins = 4, negative_tests_on = [2], confirmation = true } },
     { color = "orange", days = 2 },
 ]
@@ -60,8 +64,20 @@ basis = { en = "", zh = "" }
 id = "pushed"
 fact = "push"
 where = { color = ["red", "purple"] }
-phases = [{ color = "purple", days = 4 }, { color = "red" }]
+phases = [{ color = "purple", days = 4, tests_on = [0, 2] }, { color = "red" }]
 anchor = ["pushed_at"]
+ends = "until"
+basis = { en = "", zh = "" }
+
+[[rule]]
+id = "ordered"
+fact = "order"
+phases = [
+    { color = "orange", days = 3, tests_on = [1, 3], release = { checkins = 2, negative_tests_on = [1], confirmation = true } },
+    { color = "red", release = { checkins = 3 } },
+    { color = "yellow", days = 2 },
+]
+anchor = ["issued_at"]
 ends = "until"
 basis = { en = "", zh = "" }
 "#;
@@ -81,8 +97,27 @@ struct PlainFact {
     times: BTreeMap<&'static str, i64>,
 }
 
-/// What a rule makes of a fact: rule, color, since, until, earliest, check-ins and tests left.
-type Found = (String, String, i64, Option<i64>, Option<i64>, i64, usize);
+/// What a rule makes of a fact.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Found {
+    rule: String,
+    color: String,
+    since: i64,
+    until: Option<i64>,
+    earliest: Option<i64>,
+    next_due: Option<i64>,
+    missing: Left,
+}
+
+/// What is left of the conditions.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Left {
+    days: i64,
+    checkins: i64,
+    tests: usize,
+    test_from: Option<i64>,
+    confirmation: bool,
+}
 
 struct Reference {
     pack: Table,
@@ -331,29 +366,35 @@ impl Reference {
                 let earliest =
                     (date + 1..date + HORIZON).find(|day| self.walk(rule, at, *day, &more).is_none());
                 let sooner = |end: Option<i64>| [end, ended].into_iter().flatten().min();
-                let empty = Table::new();
-                let release = phase.get("release").map_or(&empty, |release| release.as_table().unwrap());
-                let (wanted, gaps, due, apart) = conditions(release, zero);
-                let (row, enough) = self.row(own, start, date + 1, wanted, gaps, Some(date));
-                let checkins = if enough { 0 } else { (wanted - row).max(0) };
-                let tests = due.len() - self.tested(own, start, date + 1, &due, apart);
-                let id = rule["id"].as_str().unwrap().to_string();
-                found.push((
-                    id,
-                    color.into(),
-                    start.min(date),
-                    sooner(end),
-                    sooner(earliest),
-                    checkins,
-                    tests,
-                ));
+                let own_end = (date + 1..date + HORIZON)
+                    .find(|day| self.over(rule, phase, at, (start, zero), *day, &more));
+                let missing = match ended {
+                    // Nothing that anyone does ends it sooner.
+                    Some(ended) if own_end.is_none_or(|own| ended <= own) => {
+                        Left { days: ended - date, ..Left::default() }
+                    }
+                    _ => self.left(rule, phase, at, (start, zero), date, own),
+                };
+                let until = sooner(end);
+                let today = !self.of_kind(own, FactKind::Checkin, date..date + 1).is_empty();
+                let checkin = (missing.checkins > 0).then_some(start.max(date + i64::from(today)));
+                let tests = self.unsampled(phase, zero, date, own).into_iter().chain(missing.test_from);
+                found.push(Found {
+                    rule: rule["id"].as_str().unwrap().to_string(),
+                    color: color.into(),
+                    since: start.min(date),
+                    until,
+                    earliest: sooner(earliest),
+                    next_due: tests.chain(until).chain(checkin).min(),
+                    missing,
+                });
             }
         }
         if let Some(not_also) = self.pack.get("not_also") {
-            let colors: Vec<String> = found.iter().map(|found| found.1.clone()).collect();
+            let colors: Vec<String> = found.iter().map(|found| found.color.clone()).collect();
             for (color, others) in not_also.as_table().unwrap() {
                 if colors.contains(color) {
-                    found.retain(|found| !words(others).contains(&found.1.as_str()));
+                    found.retain(|found| !words(others).contains(&found.color.as_str()));
                 }
             }
         }
@@ -361,10 +402,67 @@ impl Reference {
         let ids: Vec<&str> =
             self.pack["rule"].as_array().unwrap().iter().map(|rule| rule["id"].as_str().unwrap()).collect();
         let place = |id: &str| ids.iter().position(|known| *known == id);
-        found.sort_by_key(|(id, color, since, until, earliest, checkins, tests)| {
-            (rank(color), -until.unwrap_or(i64::MAX), place(id), *since, *earliest, *checkins, *tests)
+        found.sort_by_key(|f| {
+            (rank(&f.color), -f.until.unwrap_or(i64::MAX), place(&f.rule), f.since, f.clone())
         });
         found
+    }
+
+    /// What is left of a phase's conditions on a date.
+    fn left(
+        &self,
+        rule: &Table,
+        phase: &Table,
+        at: i64,
+        (start, zero): (i64, i64),
+        date: i64,
+        own: &[PlainFact],
+    ) -> Left {
+        let empty = Table::new();
+        let release = phase.get("release").map_or(&empty, |release| release.as_table().unwrap());
+        let (wanted, gaps, due, apart) = conditions(release, zero);
+        let (row, enough) = self.row(own, start, date + 1, wanted, gaps, Some(date));
+        let tested = self.tested(own, start, date + 1, &due, apart);
+        // The first day whose last second is one at which a sample would count.
+        let counts = |day: &i64| {
+            let hours = (day * 24 - 24..day * 24 + 48).map(|hour| hour * 3_600 - 1);
+            let evening = hours.filter(|at| self.day(*at) == *day);
+            let sample = [("result", Cell::Word("negative".into()))];
+            let sample = plain(FactKind::Test, &sample, &[("sampled_at", evening.max().unwrap())]);
+            self.tested(&[own, &[sample]].concat(), start, day + 1, &due, apart) > tested
+        };
+        let of_this = |fact: &PlainFact| fact.cells.get("rule_id").is_none_or(|of| *of == word(&rule["id"]));
+        let confirmations = self.of_kind(own, FactKind::Confirmation, start..date + 1);
+        let confirmed = confirmations.iter().any(|(_, _, fact)| of_this(fact));
+        Left {
+            days: self.term(rule, phase, at, (start, zero)).map_or(0, |end| (end - date).max(0)),
+            checkins: if enough { 0 } else { (wanted - row).max(0) },
+            tests: due.len() - tested,
+            test_from: (tested < due.len()).then(|| (date.max(start)..).find(counts).unwrap()),
+            confirmation: release.contains_key("confirmation") && !confirmed,
+        }
+    }
+
+    /// The first day after the length of a phase, whatever its conditions; none if it has no length.
+    fn term(&self, rule: &Table, phase: &Table, at: i64, (start, zero): (i64, i64)) -> Option<i64> {
+        let mut bare = phase.clone();
+        bare.remove("release");
+        (start..start + HORIZON).find(|day| self.over(rule, &bare, at, (start, zero), *day, &[]))
+    }
+
+    /// Days from a date on with a test that decides nothing and has no sample of its own.
+    fn unsampled(&self, phase: &Table, zero: i64, date: i64, own: &[PlainFact]) -> Vec<i64> {
+        let days = phase.get("tests_on").map(|days| days.as_array().unwrap().clone()).unwrap_or_default();
+        let days: Vec<i64> = days.iter().map(|day| zero + day.as_integer().unwrap()).collect();
+        let known = |fact: &PlainFact| fact.cells["result"] != Cell::Word("indeterminate".into());
+        let sampled: Vec<i64> = self
+            .of_kind(own, FactKind::Test, i64::MIN..date + 1)
+            .iter()
+            .filter(|(_, _, fact)| known(fact))
+            // Each sample is one for the last test that was due by then.
+            .filter_map(|(day, ..)| days.iter().copied().filter(|due| due <= day).max())
+            .collect();
+        days.into_iter().filter(|due| *due >= date && !sampled.contains(due)).collect()
     }
 
     /// Facts that do everything a release can ask for on a day, four times.
@@ -375,9 +473,11 @@ impl Reference {
             if self.day(at) != day {
                 continue;
             }
-            // What was sampled was; the next sample comes after it.
-            let last =
-                own.iter().filter(|fact| fact.kind == FactKind::Test).map(|fact| fact.times["sampled_at"]);
+            // What was sampled was; the next sample comes after it, but for one that told nothing.
+            let told = |fact: &&PlainFact| {
+                fact.kind == FactKind::Test && fact.cells["result"] != Cell::Word("indeterminate".into())
+            };
+            let last = own.iter().filter(told).map(|fact| fact.times["sampled_at"]);
             if last.max() < Some(at) {
                 let negative = [("result", Cell::Word("negative".into()))];
                 facts.push(plain(FactKind::Test, &negative, &[("sampled_at", at)]));
@@ -398,6 +498,10 @@ fn conditions(release: &Table, zero: i64) -> (i64, i64, Vec<i64>, i64) {
         release.get("negative_tests_on").map(|days| days.as_array().unwrap().clone()).unwrap_or_default();
     let due = due.iter().map(|day| zero + day.as_integer().unwrap()).collect();
     (number("checkins"), number("gaps"), due, number("hours_between_tests") * 3_600)
+}
+
+fn word(value: &Value) -> Cell {
+    Cell::Word(value.as_str().unwrap().into())
 }
 
 fn words(value: &Value) -> Vec<&str> {
@@ -530,7 +634,10 @@ fn oracle_colors_are_those_of_a_walk_day_by_day() {
     }
     let packs: Vec<(Scheme, Reference)> =
         packs.iter().map(|text| (Scheme::from_text(text, "a pack").unwrap(), Reference::new(text))).collect();
-    for_seeds("oracle_colors_are_those_of_a_walk_day_by_day", 6_000, |_, random| {
+    // Reasons whose fact ends before anything else can end them, though something else was asked for; that have a test
+    // sampled on the day it was due.
+    let [mut by_fact, mut sampled] = [0, 0].map(AtomicU32::new);
+    let ran_all = for_seeds("oracle_colors_are_those_of_a_walk_day_by_day", 6_000, |_, random| {
         let (scheme, reference) = &packs[random.below(packs.len() as u32) as usize];
         // Around a leap day, and around the days when clocks change in Berlin.
         let date = reference.day(random.pick(&[1_709_600_000, 1_711_900_000, 1_730_300_000]));
@@ -559,6 +666,9 @@ fn oracle_colors_are_those_of_a_walk_day_by_day() {
             if random.chance(70) {
                 test.cells.insert("result", Cell::Word("negative".into()));
             }
+            if random.chance(20) {
+                test.times.insert("sampled_at", (date * 4 + i64::from(random.below(2))) * 21_600);
+            }
             own.push(test);
         }
         if random.chance(40) {
@@ -582,18 +692,31 @@ fn oracle_colors_are_those_of_a_walk_day_by_day() {
         let mut found: Vec<Found> = Vec::new();
         for reason in colored.first().map_or(&[][..], |colored| &colored.reasons) {
             let effect = &reason.effect;
-            found.push((
-                scheme.rules[reason.rule].id.clone(),
-                scheme.severity[reason.rank].clone(),
-                number(effect.since),
-                effect.until.map(number),
-                effect.earliest.map(number),
-                i64::from(effect.missing.checkins),
-                effect.missing.tests as usize,
-            ));
+            let (rule, missing) = (&scheme.rules[reason.rule], &effect.missing);
+            let phase = &rule.phases[effect.phase];
+            let count = |what: &AtomicU32, is: bool| what.fetch_add(u32::from(is), Relaxed);
+            count(&by_fact, effect.by_fact && phase.release != Release::default());
+            let term = scheme.term_of(rule, &reason.fact).unwrap();
+            let sum = scheme.arithmetic(rule, &term, &PersonFacts::new(&facts, scheme), civil(date)).unwrap();
+            count(&sampled, sum.due.iter().any(|test| test.on == civil(date) && test.sampled.is_some()));
+            found.push(Found {
+                rule: rule.id.clone(),
+                color: scheme.severity[reason.rank].clone(),
+                since: number(effect.since),
+                until: effect.until.map(number),
+                earliest: effect.earliest.map(number),
+                next_due: effect.next_due.map(number),
+                missing: Left {
+                    days: missing.days.into(),
+                    checkins: missing.checkins.into(),
+                    tests: missing.tests as usize,
+                    test_from: missing.test_from.map(number),
+                    confirmation: missing.confirmation,
+                },
+            });
         }
         // The engine orders equals by their facts, the walk by what it found.
-        let key = |found: &Found| (found.0.clone(), found.1.clone(), found.2, found.3);
+        let key = |found: &Found| (found.rule.clone(), found.color.clone(), found.since, found.until);
         assert!(
             found.iter().map(key).eq(expected.iter().map(key)),
             "{}: {found:?} and {expected:?} of {own:?}",
@@ -626,6 +749,10 @@ fn oracle_colors_are_those_of_a_walk_day_by_day() {
             scheme.id
         );
     });
+    if ran_all {
+        let rare = [&mut by_fact, &mut sampled].map(|count| *count.get_mut());
+        assert!(rare.iter().all(|count| *count >= 10), "too few of the rare cases: {rare:?}");
+    }
 }
 
 #[test]
@@ -633,4 +760,153 @@ fn packs_load_by_name() {
     for (name, _) in EMBEDDED {
         assert_eq!(Scheme::load(name, Path::new(".")).unwrap().id, name);
     }
+}
+
+/// A small pack, with these rules.
+fn pack(rules: &str) -> String {
+    format!(
+        r#"id = "mine"
+version = 1
+name = {{ en = "mine", zh = "自用" }}
+time_zone = "Asia/Shanghai"
+severity = ["red", "orange", "yellow", "green"]
+holds_last_day = true
+{rules}"#
+    )
+}
+
+/// A world under that pack.
+fn world_of(pack: &str, tables: &[(&str, &str)]) -> Folder {
+    let folder = world("mine.toml", tables);
+    folder.write("mine.toml", pack);
+    folder
+}
+
+/// A table of a night, a line a row.
+fn night(folder: &Folder, date: &str, table: &str, columns: &[&str]) -> Vec<String> {
+    let path = folder.join(format!("runs/{date}"));
+    if !path.exists() {
+        folder.run(&format!("run --config ringtrace.toml --date {date} --quiet")).done();
+    }
+    rows(&path.join(format!("{table}.parquet")), columns).into_iter().map(|row| row.join(" ")).collect()
+}
+
+#[track_caller]
+fn explains(folder: &Folder, date: &str, who: &str, says: &[&str], never: &[&str]) {
+    let words = folder.run(&format!("explain --run runs/{date} {who}")).done().stdout;
+    says.iter().for_each(|part| assert!(words.contains(part), "{part}: {words}"));
+    never.iter().for_each(|part| assert!(!words.contains(part), "{part}: {words}"));
+}
+
+#[test]
+fn an_end_of_the_fact_itself_is_what_is_waited_for() {
+    let order = "person_id,issued_at,until,color,author,approver,basis\no1,2022-03-02 09:00,2022-03-12 09:00,red,A,B,law 1\n";
+    let tables = [
+        (
+            "pushes",
+            "person_id,pushed_at,color,origin,until\np1,2022-03-01 09:00,red,Anhui,2022-03-06 09:00\n",
+        ),
+        ("clinic_visits", "person_id,visited_at\no1,2022-03-02 08:00\n"),
+        ("orders", order),
+        ("communities", "community_id,status,from,until\nK1,sealed,2022-03-01 08:00,2022-03-10 08:00\n"),
+        ("residences", "person_id,region_id,community_id\nk1,R1,K1\n"),
+    ];
+    let folder = world("red-code", &tables);
+    let columns = ["person_id", "until", "next_due", "missing"];
+    assert_eq!(
+        night(&folder, "2022-03-03", "colors", &columns),
+        [
+            "k1 2022-03-10 2022-03-10 7 days",
+            "o1 2022-03-12 2022-03-12 9 days",
+            "p1 2022-03-06 2022-03-06 3 days"
+        ]
+    );
+    assert_eq!(night(&folder, "2022-03-05", "colors", &columns)[2], "p1 2022-03-06 2022-03-06 1 day");
+    let end = "ends with the order (until 2022-03-12 09:00): 2022-03-12 is the first day after";
+    explains(&folder, "2022-03-03", "o1", &[end, "9 days"], &["14 days", "2022-03-17"]);
+    let end = "随指令结束（结束 2022-03-12 09:00）：2022-03-12 为其后第一天";
+    explains(&folder, "2022-03-03", "o1 --language zh", &[end, "9 天"], &["14 天", "2022-03-17"]);
+    let end = "ends with the residence (until 2022-03-10 08:00): 2022-03-10 is the first day after";
+    explains(&folder, "2022-03-03", "k1", &[end], &[]);
+}
+
+#[test]
+fn a_condition_that_cannot_matter_any_more_is_not_missing() {
+    let rule = r#"
+[[rule]]
+id = "E-1"
+fact = "push"
+phases = [
+    { color = "red", days = 14, tests_on = [2, 9], release = { checkins = 3, negative_tests_on = [1], confirmation = true } },
+    { color = "yellow", days = 2 },
+]
+anchor = ["pushed_at"]
+ends = "until"
+basis = { en = "pushed", zh = "推送" }
+"#;
+    let pushes = "person_id,pushed_at,color,origin,until\na1,2022-03-01 09:00,red,Anhui,2022-03-09 09:00\nb1,2022-03-01 09:00,red,Anhui,2022-03-20 09:00\n";
+    let folder = world_of(&pack(rule), &[("pushes", pushes)]);
+    let columns = ["person_id", "until", "next_due", "missing"];
+    let all = "3 daily check-ins, 1 negative test (next from 2022-03-03), an office's confirmation";
+    assert_eq!(
+        night(&folder, "2022-03-03", "colors", &columns),
+        ["a1 2022-03-09 2022-03-03 6 days".to_string(), format!("b1 2022-03-20 2022-03-03 13 days, {all}")],
+        "a1's test of day 2 is still due, and the yellow days of b1 would end on 03-18"
+    );
+    let says = [
+        "ends with the push (until 2022-03-09 09:00): 2022-03-09 is the first day after",
+        "test due on day 2,",
+    ];
+    let never =
+        ["14 days", "check-ins in a row", "negative test of", "confirmation", "then yellow", "day 9,"];
+    explains(&folder, "2022-03-03", "a1", &says, &never);
+    let says = [
+        "14 days: day 14 after 2022-03-01 is the last, 2022-03-16 the first day after",
+        "ends with the push at the latest (until 2022-03-20 09:00): 2022-03-20 is the first day after",
+        "an office's confirmation: missing",
+        "test due on day 9, 2022-03-10",
+        "then yellow, 2 days",
+    ];
+    explains(&folder, "2022-03-03", "b1", &says, &[]);
+    // Three check-ins from 03-16 on end red on 03-19; from 03-17 on they are of no use.
+    let overdue = ["person_id", "missing"];
+    assert_eq!(
+        night(&folder, "2022-03-16", "overdue", &overdue),
+        ["b1 3 daily check-ins, 1 negative test (next from 2022-03-16), an office's confirmation"]
+    );
+    assert_eq!(night(&folder, "2022-03-17", "overdue", &overdue), [""; 0]);
+    assert_eq!(night(&folder, "2022-03-17", "colors", &columns), ["b1 2022-03-20 2022-03-20 3 days"]);
+}
+
+#[test]
+fn a_test_that_was_sampled_is_not_due_any_more() {
+    let rule = r#"
+[[rule]]
+id = "E-1"
+fact = "push"
+phases = [{ color = "red", days = 7, tests_on = [1, 4, 7] }]
+anchor = ["pushed_at"]
+basis = { en = "pushed", zh = "推送" }
+"#;
+    let pushed: String =
+        ["a", "b", "c", "d", "e"].map(|who| format!("{who},2022-03-01 09:00,red,Anhui\n")).concat();
+    let tests = "person_id,sampled_at,result\na,2022-03-05 09:00,negative\na,2022-03-08 09:00,negative\nc,2022-03-04 23:59:59,negative\nd,2022-03-05 00:00,positive\ne,2022-03-02 09:00,negative\n";
+    let tables =
+        [("pushes", &format!("person_id,pushed_at,color,origin\n{pushed}") as &str), ("tests", tests)];
+    let folder = world_of(&pack(rule), &tables);
+    let columns = ["person_id", "next_due"];
+    assert_eq!(
+        night(&folder, "2022-03-05", "colors", &columns),
+        ["a 2022-03-08", "b 2022-03-05", "c 2022-03-05", "d 2022-03-08", "e 2022-03-05"],
+        "a and d were sampled that day; c's sample counts for day 1"
+    );
+    let says = ["test due on day 4, 2022-03-05: sampled 2022-03-05", "next due    2022-03-08"];
+    explains(&folder, "2022-03-05", "a", &says, &[]);
+    let says = ["test due on day 1, 2022-03-02: sampled 2022-03-04", "next due    2022-03-05"];
+    explains(&folder, "2022-03-05", "c", &says, &[]);
+    assert_eq!(
+        night(&folder, "2022-03-08", "colors", &columns)[..2],
+        ["a 2022-03-09", "b 2022-03-08"],
+        "nothing is due of a but the end"
+    );
 }
