@@ -40,6 +40,9 @@ pub struct Effect {
     pub by_fact: bool,
     /// What is missing before this color ends.
     pub missing: Missing,
+    /// Position of the phase that there would be by now if nothing were missing after a term that is over; `None` if the
+    /// rule would be over. The same as `phase` while its term runs.
+    pub if_met: Option<usize>,
 }
 
 /// What is missing before a color ends.
@@ -58,6 +61,11 @@ pub struct Missing {
 }
 
 impl Missing {
+    /// Whether the term is over, but not all that must be true beside it is.
+    pub fn is_overdue(&self) -> bool {
+        self.days == 0 && (self.checkins > 0 || self.tests > 0 || self.confirmation)
+    }
+
     /// What is missing, in words for a list; empty if only a fact without a date is, such as recovery.
     pub fn words(&self) -> String {
         let many = |count: u32, what: &str| {
@@ -181,6 +189,13 @@ impl Scheme {
         let mut missing = state.filter(|_| !by_fact).map(|(_, missing)| missing).unwrap_or_default();
         let days_end = if by_fact { ended } else { term };
         missing.days = days_end.map_or(0, |end| (end - date).get_days().max(0) as u32);
+        let if_met = match missing.is_overdue() {
+            true => {
+                let over = term.or_else(|| self.shortest(phase, start)).map_or(date, |day| day.min(date));
+                self.phase_if_met(rule, at + 1, over, date)
+            }
+            false => Some(at),
+        };
         let until = [release, ended].into_iter().flatten().min();
         let due = self.due_tests(phase, zero, own, date);
         let due = due.filter(|test| test.on >= date && test.sampled.is_none()).map(|test| test.on);
@@ -197,7 +212,22 @@ impl Scheme {
             earliest,
             by_fact,
             missing,
+            if_met,
         })
+    }
+
+    /// The phase on `date` of a rule whose phase `at` begins on `start`, if every condition is met as soon as its phase's term
+    /// is over; in a phase without a term, as early as it can be. `None` if all are over.
+    fn phase_if_met(&self, rule: &Rule, at: usize, mut start: Date, date: Date) -> Option<usize> {
+        for (at, phase) in rule.phases.iter().enumerate().skip(at) {
+            let zero = before(start, u32::from(self.holds_last_day));
+            // Only a first phase has hours, which count from the anchor.
+            match self.term(phase, 0, zero).or_else(|| self.shortest(phase, start)) {
+                Some(end) if end <= date => start = end,
+                _ => return Some(at),
+            }
+        }
+        None
     }
 
     /// The tests that are due in a phase and decide nothing, with what was sampled up to `date`.

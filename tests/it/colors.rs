@@ -107,6 +107,8 @@ struct Found {
     earliest: Option<i64>,
     next_due: Option<i64>,
     missing: Left,
+    /// The color by now if nothing were missing; none if the rule would be over.
+    if_met: Option<String>,
 }
 
 /// What is left of the conditions.
@@ -375,6 +377,11 @@ impl Reference {
                     }
                     _ => self.left(rule, phase, at, (start, zero), date, own),
                 };
+                let waits = missing.checkins > 0 || missing.tests > 0 || missing.confirmation;
+                let if_met = match waits && missing.days == 0 {
+                    true => self.if_met(rule, number, at, (start, zero), date),
+                    false => Some(color.to_string()),
+                };
                 let until = sooner(end);
                 let today = !self.of_kind(own, FactKind::Checkin, date..date + 1).is_empty();
                 let checkin = (missing.checkins > 0).then_some(start.max(date + i64::from(today)));
@@ -387,6 +394,7 @@ impl Reference {
                     earliest: sooner(earliest),
                     next_due: tests.chain(until).chain(checkin).min(),
                     missing,
+                    if_met,
                 });
             }
         }
@@ -448,6 +456,30 @@ impl Reference {
         let mut bare = phase.clone();
         bare.remove("release");
         (start..start + HORIZON).find(|day| self.over(rule, &bare, at, (start, zero), *day, &[]))
+    }
+
+    /// The color on a date of a rule in whose phase `number` something is missing after its term, had it all been there by
+    /// then; in phases without a term all is done every day, and a phase that waits has had enough of it.
+    fn if_met(
+        &self,
+        rule: &Table,
+        number: usize,
+        at: i64,
+        (mut start, mut zero): (i64, i64),
+        date: i64,
+    ) -> Option<String> {
+        let all: Vec<PlainFact> = (start..=date).flat_map(|day| self.all_done(day, &[])).collect();
+        for (place, phase) in rule["phases"].as_array().unwrap().iter().enumerate().skip(number) {
+            let phase = phase.as_table().unwrap();
+            let done = || (start..=date).find(|day| self.over(rule, phase, at, (start, zero), *day, &all));
+            let end = self.term(rule, phase, at, (start, zero)).or_else(done);
+            let end = if place == number { Some(end.map_or(date, |end| end.min(date))) } else { end };
+            let Some(end) = end.filter(|end| *end <= date) else {
+                return Some(phase["color"].as_str().unwrap().to_string());
+            };
+            (start, zero) = (end, end - self.held);
+        }
+        None
     }
 
     /// Days from a date on with a test that decides nothing and has no sample of its own.
@@ -634,9 +666,9 @@ fn oracle_colors_are_those_of_a_walk_day_by_day() {
     }
     let packs: Vec<(Scheme, Reference)> =
         packs.iter().map(|text| (Scheme::from_text(text, "a pack").unwrap(), Reference::new(text))).collect();
-    // Reasons whose fact ends before anything else can end them, though something else was asked for; that have a test
-    // sampled on the day it was due.
-    let [mut by_fact, mut sampled] = [0, 0].map(AtomicU32::new);
+    // Reasons whose fact ends before anything else can end them, though something else was asked for; whose color would be
+    // another one by now; that have a test sampled on the day it was due.
+    let [mut by_fact, mut others, mut sampled] = [0, 0, 0].map(AtomicU32::new);
     let ran_all = for_seeds("oracle_colors_are_those_of_a_walk_day_by_day", 6_000, |_, random| {
         let (scheme, reference) = &packs[random.below(packs.len() as u32) as usize];
         // Around a leap day, and around the days when clocks change in Berlin.
@@ -696,6 +728,7 @@ fn oracle_colors_are_those_of_a_walk_day_by_day() {
             let phase = &rule.phases[effect.phase];
             let count = |what: &AtomicU32, is: bool| what.fetch_add(u32::from(is), Relaxed);
             count(&by_fact, effect.by_fact && phase.release != Release::default());
+            count(&others, effect.if_met != Some(effect.phase));
             let term = scheme.term_of(rule, &reason.fact).unwrap();
             let sum = scheme.arithmetic(rule, &term, &PersonFacts::new(&facts, scheme), civil(date)).unwrap();
             count(&sampled, sum.due.iter().any(|test| test.on == civil(date) && test.sampled.is_some()));
@@ -713,6 +746,7 @@ fn oracle_colors_are_those_of_a_walk_day_by_day() {
                     test_from: missing.test_from.map(number),
                     confirmation: missing.confirmation,
                 },
+                if_met: effect.if_met.map(|phase| rule.phases[phase].color.clone()),
             });
         }
         // The engine orders equals by their facts, the walk by what it found.
@@ -750,7 +784,7 @@ fn oracle_colors_are_those_of_a_walk_day_by_day() {
         );
     });
     if ran_all {
-        let rare = [&mut by_fact, &mut sampled].map(|count| *count.get_mut());
+        let rare = [&mut by_fact, &mut others, &mut sampled].map(|count| *count.get_mut());
         assert!(rare.iter().all(|count| *count >= 10), "too few of the rare cases: {rare:?}");
     }
 }
@@ -909,4 +943,56 @@ basis = { en = "pushed", zh = "推送" }
         ["a 2022-03-09", "b 2022-03-08"],
         "nothing is due of a but the end"
     );
+}
+
+#[test]
+fn overdue_says_what_the_color_would_be_by_now() {
+    let rule = r#"
+[[rule]]
+id = "T-1"
+fact = "temperature"
+phases = [{ color = "red", days = 7, release = { negative_tests_on = [7] } }, { color = "yellow", days = 7 }]
+anchor = ["measured_at"]
+basis = { en = "fever", zh = "发热" }
+
+[[rule]]
+id = "T-2"
+fact = "symptom"
+phases = [{ color = "orange", days = 2 }]
+anchor = ["reported_at"]
+basis = { en = "ill", zh = "有症状" }
+
+[[rule]]
+id = "T-3"
+fact = "purchase"
+phases = [{ color = "red", release = { confirmation = true } }, { color = "orange", days = 3, release = { checkins = 3 } }, { color = "yellow" }]
+anchor = ["purchased_at"]
+basis = { en = "bought", zh = "购药" }
+"#;
+    let tables = [
+        (
+            "temperatures",
+            "person_id,measured_at,celsius\na,2022-03-01 09:00,38\nb,2022-03-01 09:00,38\nb,2022-03-02 09:00,38\nc,2022-03-01 09:00,38\nd,2022-03-01 09:00,38\n",
+        ),
+        ("symptoms", "person_id,reported_at,symptom\nc,2022-03-11 09:00,fever\n"),
+        ("tests", "person_id,sampled_at,result\nd,2022-03-09 09:00,negative\n"),
+        ("purchases", "person_id,purchased_at\ne,2022-03-09 09:00\n"),
+    ];
+    let folder = world_of(&pack(rule), &tables);
+    let columns = ["person_id", "color", "missing", "color_without"];
+    let test = "1 negative test (next from 2022-03-12)";
+    assert_eq!(
+        night(&folder, "2022-03-12", "overdue", &columns),
+        [
+            format!("a red {test} yellow"),
+            format!("b red {test} yellow"),
+            format!("c red {test} orange"),
+            "e red an office's confirmation orange".to_string()
+        ],
+        "day 11: seven red days and some yellow ones; d was released late, and waits for nothing"
+    );
+    let without = |date: &str| night(&folder, date, "overdue", &["person_id", "color_without"]);
+    assert_eq!(without("2022-03-15")[0], "a yellow");
+    assert_eq!(without("2022-03-16"), ["a green", "b yellow", "c green", "e yellow"]);
+    assert_eq!(without("2022-03-17")[1], "b green");
 }
