@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
+use jiff::{Span, Timestamp};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -42,13 +43,16 @@ pub struct Vector {
 pub struct VectorFact {
     /// Kind of fact.
     pub fact: FactKind,
-    /// The same fact on so many days in a row.
+    /// The same fact on so many civil days in a row, at the same time of day.
     #[serde(default = "once")]
     pub daily: u32,
     /// Columns and times; times in the pack's zone, or with one.
     #[serde(flatten)]
     pub cells: BTreeMap<String, Value>,
 }
+
+/// An exposure of which a vector says only when it began or ended takes so long.
+const EXPOSED_S: Second = 900;
 
 /// A fact is repeated on no more days.
 const DAILY_MAX: u32 = 1_000;
@@ -170,7 +174,7 @@ fn check_one(scheme: &Scheme, rule: &Rule, vector: &Vector) -> std::result::Resu
             return Err(format!("daily = {} is more than {DAILY_MAX}", fact.daily));
         }
         for day in 0..fact.daily {
-            made.push(make(fact, day * 86_400, scheme)?);
+            made.push(make(fact, day, scheme)?);
         }
     }
     let facts: Vec<(u32, Fact<'_>)> = made.iter().map(|made| (0, made.fact())).collect();
@@ -202,7 +206,21 @@ fn check_one(scheme: &Scheme, rule: &Rule, vector: &Vector) -> std::result::Resu
     if found == expected { Ok(()) } else { Err(format!("expected {expected}, found {found}")) }
 }
 
-fn make(fact: &VectorFact, later: Second, scheme: &Scheme) -> std::result::Result<Made, String> {
+/// The same time of day so many civil days later.
+fn days_later(seconds: i64, days: u32, scheme: &Scheme) -> Option<Second> {
+    let at = Timestamp::from_second(seconds).ok()?;
+    let later = match days {
+        0 => at,
+        _ => {
+            let local = at.to_zoned(scheme.time_zone.clone());
+            local.checked_add(Span::new().days(i64::from(days))).ok()?.timestamp()
+        }
+    };
+    Second::try_from(later.as_second()).ok()
+}
+
+/// A fact of a vector, so many days later than it says.
+fn make(fact: &VectorFact, days: u32, scheme: &Scheme) -> std::result::Result<Made, String> {
     let mut times: BTreeMap<Instant, Second> = BTreeMap::new();
     let mut named: BTreeMap<&str, &Value> = BTreeMap::new();
     for (name, value) in &fact.cells {
@@ -211,12 +229,11 @@ fn make(fact: &VectorFact, later: Second, scheme: &Scheme) -> std::result::Resul
             continue;
         };
         let text = if let Value::Word(text) = value { text.as_str() } else { "" };
-        match parse_instant(text, Some(&scheme.time_zone)) {
-            Reading::At(seconds) if Second::try_from(seconds).is_ok() => {
-                times.insert(*time, (seconds as Second).saturating_add(later));
-            }
-            _ => return Err(format!("{name}: {value:?} is no time")),
-        }
+        let at = match parse_instant(text, Some(&scheme.time_zone)) {
+            Reading::At(seconds) => days_later(seconds, days, scheme),
+            _ => None,
+        };
+        times.insert(*time, at.ok_or_else(|| format!("{name}: {value:?} is no time"))?);
     }
     let columns = fact.fact.columns();
     if let Some(column) = named.keys().find(|column| columns.iter().all(|(name, _)| name != *column)) {
@@ -248,8 +265,17 @@ fn make(fact: &VectorFact, later: Second, scheme: &Scheme) -> std::result::Resul
         FactKind::Contact => {
             let ring = if let Some(ToldCell::Number(ring)) = cells[0] { ring } else { 1 };
             let ring = u8::try_from(ring).map_err(|_| format!("{ring} is no ring"))?;
-            let last = times.get(&Instant::LastExposedAt).or(times.get(&Instant::FirstExposedAt)).copied();
-            Ok(Made::Contact(contact(ring, last.unwrap_or(900))))
+            let time = |time| times.get(&time).copied();
+            let (first, last) = match (time(Instant::FirstExposedAt), time(Instant::LastExposedAt)) {
+                (None, None) => return Err("a contact needs last_exposed_at".into()),
+                (Some(first), None) => (first, first.saturating_add(EXPOSED_S)),
+                (None, Some(last)) => (last.saturating_sub(EXPOSED_S), last),
+                (Some(first), Some(last)) if last < first => {
+                    return Err("first_exposed_at lies after last_exposed_at".into());
+                }
+                (Some(first), Some(last)) => (first, last),
+            };
+            Ok(Made::Contact(contact_between(ring, first, last)))
         }
         kind => {
             let at = times.get(&kind.times()[0]).copied().ok_or(format!("a {} needs a time", kind.word()))?;
@@ -282,14 +308,19 @@ pub fn case(status: Status, times: &BTreeMap<Instant, Second>) -> CaseFact {
     CaseFact { case, file: "cases.csv".into(), row: 1 }
 }
 
-/// A contact whose last exposure ended then.
+/// A contact whose only exposure, of a quarter of an hour, ended then.
 pub fn contact(ring: u8, last_exposed_at: Second) -> TracedPerson {
-    let from = last_exposed_at.saturating_sub(900);
-    let best = Best { from, overlap_s: 900, source: 0, venue: 0, observed_s: 0 };
+    contact_between(ring, last_exposed_at.saturating_sub(EXPOSED_S), last_exposed_at)
+}
+
+/// A contact whose first exposure began and whose last one ended then.
+pub fn contact_between(ring: u8, first_exposed_at: Second, last_exposed_at: Second) -> TracedPerson {
+    let from = last_exposed_at.saturating_sub(EXPOSED_S);
+    let best = Best { from, overlap_s: EXPOSED_S, source: 0, venue: 0, observed_s: 0 };
     let exposed = Exposed {
-        first_exposed_at: from,
+        first_exposed_at,
         last_exposed_at,
-        overlap_s: 900,
+        overlap_s: EXPOSED_S.into(),
         observed_overlap_s: 0,
         exposures: 1,
         best,

@@ -996,3 +996,45 @@ basis = { en = "bought", zh = "购药" }
     assert_eq!(without("2022-03-16"), ["a green", "b yellow", "c green", "e yellow"]);
     assert_eq!(without("2022-03-17")[1], "b green");
 }
+
+#[test]
+fn a_contact_of_a_vector_has_the_times_it_says() {
+    let rule = r#"
+[[rule]]
+id = "C-1"
+fact = "contact"
+phases = [{ color = "red", days = 2 }]
+anchor = ["first_exposed_at"]
+basis = { en = "met", zh = "接触" }
+vectors = [
+    { shows = "the last day after the first exposure", date = "2022-03-03", color = "red", until = "2022-03-04", facts = [{ fact = "contact", first_exposed_at = "2022-03-01 10:00", last_exposed_at = "2022-03-05 10:00" }] },
+    { shows = "the first free day", date = "2022-03-04", color = "green", facts = [{ fact = "contact", first_exposed_at = "2022-03-01 10:00", last_exposed_at = "2022-03-05 10:00" }] },
+    { shows = "without the first, a quarter of an hour", date = "2022-03-03", color = "red", until = "2022-03-04", facts = [{ fact = "contact", last_exposed_at = "2022-03-02 00:10" }] },
+    { shows = "without the last, a quarter of an hour", date = "2022-03-03", color = "red", until = "2022-03-04", facts = [{ fact = "contact", first_exposed_at = "2022-03-01 23:50" }] },
+]
+"#;
+    let folder = Folder::new();
+    folder.write("mine.toml", pack(rule));
+    let found = folder.json("verify --scheme mine.toml", 0);
+    assert_eq!(found["scheme"]["unnoticed"], serde_json::json!([]));
+}
+
+#[test]
+fn daily_is_every_civil_day_also_when_clocks_change() {
+    let rule = r#"
+[[rule]]
+id = "C-1"
+fact = "temperature"
+phases = [{ color = "red", release = { checkins = 3 } }]
+anchor = ["measured_at"]
+basis = { en = "fever", zh = "发热" }
+vectors = [
+    { shows = "late in the evening, before a day of 23 hours", date = "2022-03-28", color = "red", until = "2022-03-29", facts = [{ fact = "temperature", celsius = 38, measured_at = "2022-03-25 10:00" }, { fact = "checkin", checked_in_at = "2022-03-26 23:30", daily = 3 }] },
+    { shows = "at night, before a day of 25 hours", date = "2022-10-31", color = "red", until = "2022-11-01", facts = [{ fact = "temperature", celsius = 38, measured_at = "2022-10-28 10:00" }, { fact = "checkin", checked_in_at = "2022-10-29 00:30", daily = 3 }] },
+    { shows = "in an hour that one of the days does not have", date = "2022-03-28", color = "red", until = "2022-03-29", facts = [{ fact = "temperature", celsius = 38, measured_at = "2022-03-25 10:00" }, { fact = "checkin", checked_in_at = "2022-03-26 02:30", daily = 3 }] },
+]
+"#;
+    let folder = Folder::new();
+    folder.write("mine.toml", pack(rule).replace("Asia/Shanghai", "Europe/Berlin"));
+    folder.run("verify --scheme mine.toml").done();
+}
