@@ -1,6 +1,7 @@
 //! Stage 7 of 8: facts -> colors: a scheme's rules, the worst true reason wins, all are kept.
 
 pub mod changes;
+mod pack;
 pub mod person;
 pub mod release;
 pub mod scheme;

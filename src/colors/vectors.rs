@@ -7,8 +7,9 @@ use jiff::{Span, Timestamp};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::pack;
 use super::scheme::{Phase, Rule, Scheme, Value, Wanted};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::facts::kind::{Basis, Cell, FactKind, Holds, Instant, Told, ToldCell};
 use crate::facts::{CaseFact, Fact};
 use crate::records::InputRow;
@@ -39,15 +40,15 @@ pub struct Vector {
 }
 
 /// A fact of a vector: its cells and times by name. A case is confirmed and a contact of ring 1 unless it says otherwise.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, JsonSchema)]
 pub struct VectorFact {
     /// Kind of fact.
     pub fact: FactKind,
     /// The same fact on so many civil days in a row, at the same time of day.
-    #[serde(default = "once")]
+    #[schemars(default = "once")]
     pub daily: u32,
     /// Columns and times; times in the pack's zone, or with one.
-    #[serde(flatten)]
+    #[schemars(flatten)]
     pub cells: BTreeMap<String, Value>,
 }
 
@@ -66,16 +67,21 @@ fn once() -> u32 {
 /// # Errors
 /// `usage` for the first vector that gives something else, or cannot be read.
 pub fn check(scheme: &Scheme) -> Result<()> {
-    for rule in &scheme.rules {
-        for vector in &rule.vectors {
-            check_one(scheme, rule, vector).map_err(|what| {
-                let what =
-                    format!("scheme {}: rule {}: vector {:?}: {what}", scheme.id, rule.id, vector.shows);
-                Error::usage(what, "mend the rule or the vector")
-            })?;
-        }
-    }
-    Ok(())
+    let Some((rule, vector, what)) = first_broken(scheme) else { return Ok(()) };
+    let line = pack::line_of(&scheme.text, &["rule".into(), rule.into(), "vectors".into(), vector.into()]);
+    let rule = &scheme.rules[rule];
+    let what = format!("rule {}: vector {:?}: {what}", rule.id, rule.vectors[vector].shows);
+    Err(pack::wrong(&scheme.file, line, &what, Some("mend the rule or the vector")))
+}
+
+/// The first vector that does not hold: the numbers of its rule and of it, and why.
+fn first_broken(scheme: &Scheme) -> Option<(usize, usize, String)> {
+    let rules = scheme.rules.iter().enumerate();
+    let mut all = rules.flat_map(|(at, rule)| (0..rule.vectors.len()).map(move |vector| (at, rule, vector)));
+    all.find_map(|(at, rule, vector)| {
+        let what = check_one(scheme, rule, &rule.vectors[vector]).err()?;
+        Some((at, vector, what))
+    })
 }
 
 /// Rules that no vector of theirs shows holding, or none shows not holding.
@@ -92,7 +98,7 @@ pub fn unnoticed(scheme: &Scheme) -> Vec<String> {
     let mut unnoticed = Vec::new();
     for (at, rule) in scheme.rules.iter().enumerate() {
         let mut notice = |what: String, changed: Scheme| {
-            if check(&changed).is_ok() {
+            if first_broken(&changed).is_none() {
                 unnoticed.push(format!("rule {}: {what}", rule.id));
             }
         };
@@ -177,8 +183,19 @@ fn check_one(scheme: &Scheme, rule: &Rule, vector: &Vector) -> std::result::Resu
             made.push(make(fact, day, scheme)?);
         }
     }
+    if !scheme.severity.contains(&vector.color) {
+        return Err(pack::no_color(&vector.color, &scheme.severity));
+    }
+    let named = vector.by.iter().chain(vector.reasons.iter().flatten());
+    if let Some(id) = named.into_iter().find(|id| scheme.rule(id).is_none()) {
+        return Err(pack::no_rule(id, &scheme.rules));
+    }
+    let days = [Some(&vector.date), vector.until.as_ref(), vector.earliest.as_ref()];
+    if let Some(text) = days.into_iter().flatten().find(|text| parse_date(text).is_err()) {
+        return Err(format!("{text:?} is no date such as 2022-03-01"));
+    }
     let facts: Vec<(u32, Fact<'_>)> = made.iter().map(|made| (0, made.fact())).collect();
-    let date = parse_date(&vector.date).map_err(|_| format!("{:?} is no date", vector.date))?;
+    let date = parse_date(&vector.date).expect("just checked");
     let colored = super::assign(&facts, scheme, date);
     let reason = colored.first().map(|colored| &colored.reasons[0]);
     let day = |day: Option<Date>| day.map_or("open".to_string(), |day| day.to_string());
@@ -233,17 +250,20 @@ fn make(fact: &VectorFact, days: u32, scheme: &Scheme) -> std::result::Result<Ma
             Reading::At(seconds) => days_later(seconds, days, scheme),
             _ => None,
         };
-        times.insert(*time, at.ok_or_else(|| format!("{name}: {value:?} is no time"))?);
+        let at = at.ok_or_else(|| format!("{name}: {value} is no time such as 2022-03-01 10:00"))?;
+        times.insert(*time, at);
     }
     let columns = fact.fact.columns();
     if let Some(column) = named.keys().find(|column| columns.iter().all(|(name, _)| name != *column)) {
-        return Err(format!("a {} has no column or time {column:?}", fact.fact.word()));
+        let times = fact.fact.times().iter().map(|time| time.word());
+        let near = pack::meant(column, columns.iter().map(|(name, _)| *name).chain(times));
+        return Err(format!("a {} has no column or time {column:?}{near}", fact.fact.word()));
     }
     let mut cells = Vec::new();
     for (name, holds) in columns {
         let value = named.get(name);
         let cell = value
-            .map(|value| value.cell(*holds).ok_or(format!("{name} cannot hold {value:?}")))
+            .map(|value| value.cell(*holds).ok_or_else(|| pack::misfit(name, value, *holds)))
             .transpose()?;
         cells.push(cell.map(|cell| match (cell, holds) {
             (Cell::Number(number), _) => ToldCell::Number(number),

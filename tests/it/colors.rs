@@ -1038,3 +1038,235 @@ vectors = [
     folder.write("mine.toml", pack(rule).replace("Asia/Shanghai", "Europe/Berlin"));
     folder.run("verify --scheme mine.toml").done();
 }
+
+/// What a mistake makes of the pack below, where it then stands, and what is said of it.
+type Mistake = (&'static str, &'static str, &'static str, &'static [&'static str]);
+
+const MISTAKES: [Mistake; 44] = [
+    (
+        "Asia/Shanghai",
+        "Asia/Shangai",
+        "time_zone",
+        &["time zone \"Asia/Shangai\" is not known", "did you mean \"Asia/Shanghai\"?"],
+    ),
+    ("Asia/Shanghai", "Beijing", "time_zone", &["time zone \"Beijing\" is not known", "Europe/Berlin"]),
+    ("time_zone = \"Asia/Shanghai\"", "time_zone = 8", "time_zone", &["expected a string"]),
+    ("version = 1", "version = -1", "version", &["-1", "a whole number, 0 or more"]),
+    ("id = \"mine\"", "id = \"my pack\"", "my pack", &["\"my pack\" is no name"]),
+    ("id = \"mine\"", "id = \"Mine\"", "Mine", &["in lower case"]),
+    ("[\"red\", \"yellow\", \"green\"]", "[]", "severity", &["severity lists no color"]),
+    (
+        "[\"red\", \"yellow\", \"green\"]",
+        "[\"green\"]",
+        "severity",
+        &["severity lists only \"green\"", "worst first"],
+    ),
+    (
+        "[\"red\", \"yellow\", \"green\"]",
+        "[\"green\", \"yellow\", \"red\"]",
+        "severity",
+        &["\"red\"", "without any reason", "worst first"],
+    ),
+    (
+        "[\"red\", \"yellow\", \"green\"]",
+        "[\"red\", \"yellow\", \"red\", \"green\"]",
+        "severity",
+        &["\"red\" twice"],
+    ),
+    (
+        "not_also = { red = [\"yellow\"] }",
+        "not_also = { red = [\"yelow\"] }",
+        "not_also",
+        &["not_also", "\"yelow\" is not in severity", "did you mean \"yellow\"?"],
+    ),
+    (
+        "not_also = { red = [\"yellow\"] }",
+        "not_also = { yellow = [\"red\"] }",
+        "not_also",
+        &["\"red\" is not milder than \"yellow\""],
+    ),
+    (
+        "to = { red = \"red\" }",
+        "to = { rde = \"red\" }",
+        "national",
+        &["\"rde\" is not in severity", "did you mean \"red\"?"],
+    ),
+    (
+        "to = { red = \"red\" }",
+        "to = { red = \"green\" }",
+        "national",
+        &["\"green\" is not a color of the platform", "red, yellow"],
+    ),
+    (
+        "from = { red = \"red\" }",
+        "from = { red = \"orange\" }",
+        "national",
+        &["\"orange\" is not in severity"],
+    ),
+    (
+        "holds_last_day = true",
+        "holds_last_day = true\nfever_celsius = nan",
+        "fever_celsius",
+        &["no temperature"],
+    ),
+    (
+        "holds_last_day = true",
+        "holds_last_day = true\nfever_celcius = 38.0",
+        "fever_celcius",
+        &["unknown field `fever_celcius`", "did you mean \"fever_celsius\"?"],
+    ),
+    ("fact = \"symptom\"\n", "", "[[rule]]", &["missing field `fact`"]),
+    ("id = \"M-2\"", "id = \"M-1\"", "id = \"M-1\"\nfact = \"contact\"", &["rule M-1", "used twice"]),
+    (
+        "fact = \"contact\"\n",
+        "fact = \"contacts\"\n",
+        "contacts",
+        &["unknown variant `contacts`", "did you mean \"contact\"?"],
+    ),
+    (
+        "where = { symptom = \"fever\" }",
+        "where = { symptoms = \"fever\" }",
+        "where",
+        &["rule M-1", "no column \"symptoms\"", "did you mean \"symptom\"?"],
+    ),
+    (
+        "where = { symptom = \"fever\" }",
+        "where = { symptom = \"fevre\" }",
+        "where",
+        &["one of fever", "did you mean \"fever\"?"],
+    ),
+    ("where = { symptom = \"fever\" }", "where = { symptom = [] }", "where", &["may hold nothing"]),
+    (
+        "where = { symptom = \"fever\" }",
+        "where = { symptom = { min = \"fever\" } }",
+        "where",
+        &["rule M-1", "symptom", "a range is of numbers", "one of fever, dry_cough"],
+    ),
+    (
+        "where = { symptom = \"fever\" }",
+        "where = { symptom = true }",
+        "where",
+        &["`true`", "a value such as \"fever\"", "{ min = 37.3 }"],
+    ),
+    (
+        "where = { symptom = \"fever\" }",
+        "where = { symptom = [true] }",
+        "where",
+        &["`true`", "a word in quotes or a number"],
+    ),
+    (
+        "where = { ring = 1 }",
+        "where = { ring = { least = 1 } }",
+        "where = { ring",
+        &["unknown field `least`", "`min`"],
+    ),
+    (
+        "where = { ring = 1 }",
+        "where = { ring = { min = 1.5 } }",
+        "where = { ring",
+        &["ring 1.5 is not a whole number"],
+    ),
+    (
+        "where = { ring = 1 }",
+        "where = { ring = { min = 3, max = 2 } }",
+        "where = { ring",
+        &["from 3 to 2 there is nothing"],
+    ),
+    (
+        "color = \"yellow\", days = 3",
+        "color = \"yelow\", days = 3",
+        "yelow",
+        &["rule M-1", "\"yelow\" is not in severity", "did you mean \"yellow\"?"],
+    ),
+    (
+        "{ color = \"red\", days = 14 }",
+        "{ color = \"green\", days = 14 }",
+        "phases = [{ color = \"green\"",
+        &["rule M-2", "colors no one"],
+    ),
+    ("days = 3 ", "days = -3 ", "days = -3", &["-3", "a number of days, 0 or more"]),
+    ("days = 3 ", "days = 3.5 ", "days = 3.5", &["3.5", "a number of days, 0 or more"]),
+    ("days = 3 ", "days = 36501 ", "days = 36501", &["36500 days"]),
+    ("tests_on = [1, 4]", "tests_on = [1, -4]", "tests_on", &["-4", "a number of days, 0 or more"]),
+    ("tests_on = [1, 4]", "tests_on = 4", "tests_on", &["a list of days such as [1, 7, 14]"]),
+    ("tests_on = [1, 4]", "hours = 24", "hours", &["days or hours, not both"]),
+    ("checkins = 7", "checkins = -7", "checkins", &["-7", "a number of days, 0 or more"]),
+    (
+        "anchor = [\"reported_at\"]",
+        "anchor = [\"measured_at\"]",
+        "measured_at",
+        &["rule M-1", "no time measured_at", "reported_at"],
+    ),
+    (
+        "date = \"2022-03-15\"",
+        "date = \"2022-03-16\"",
+        "the last day",
+        &["rule M-2", "vector \"the last day\"", "expected red until 2022-03-16", "found green"],
+    ),
+    (
+        "color = \"red\", until",
+        "color = \"rde\", until",
+        "the last day",
+        &["\"rde\" is not in severity", "did you mean \"red\"?"],
+    ),
+    (
+        "until = \"2022-03-16\"",
+        "until = \"2022-03-16\", by = \"M-3\"",
+        "the last day",
+        &["no rule \"M-3\"", "did you mean \"M-1\"?"],
+    ),
+    (
+        "first_exposed_at = \"2022-03-01 09:00\"",
+        "first_exposed_at = \"2022-03-01 11:00\"",
+        "the last day",
+        &["first_exposed_at", "after last_exposed_at"],
+    ),
+    (
+        "first_exposed_at = \"2022-03-01 09:00\"",
+        "first_exposed_at = \"yesterday\"",
+        "the last day",
+        &["first_exposed_at: \"yesterday\" is no time", "2022-03-01 10:00"],
+    ),
+];
+
+#[test]
+fn a_mistake_in_a_pack_is_told_with_its_line_and_what_was_meant() {
+    let rules = r#"not_also = { red = ["yellow"] }
+national = { to = { red = "red" }, from = { red = "red" } }
+
+[[rule]]
+id = "M-1"
+fact = "symptom"
+where = { symptom = "fever" }
+phases = [
+    { color = "red", days = 7, tests_on = [1, 4], release = { checkins = 7 } },
+    { color = "yellow", days = 3 },
+]
+anchor = ["reported_at"]
+basis = { en = "ill", zh = "有症状" }
+
+[[rule]]
+id = "M-2"
+fact = "contact"
+where = { ring = 1 }
+phases = [{ color = "red", days = 14 }]
+anchor = ["last_exposed_at"]
+basis = { en = "met", zh = "接触" }
+vectors = [
+    { shows = "the first free day", date = "2022-03-16", color = "green", facts = [{ fact = "contact", last_exposed_at = "2022-03-01 10:00" }] },
+    { shows = "the last day", date = "2022-03-15", color = "red", until = "2022-03-16", facts = [{ fact = "contact", first_exposed_at = "2022-03-01 09:00", last_exposed_at = "2022-03-01 10:00" }] },
+]
+"#;
+    let right = pack(rules).replace("\"red\", \"orange\", \"yellow\"", "\"red\", \"yellow\"");
+    let folder = Folder::new();
+    folder.write("mine.toml", &right);
+    folder.run("verify --scheme mine.toml").done();
+    for (from, to, stands, says) in MISTAKES {
+        assert_eq!(right.matches(from).count(), 1, "{from} is there once");
+        let wrong = right.replacen(from, to, 1);
+        let line = 1 + wrong[..wrong.find(stands).unwrap()].matches('\n').count();
+        folder.write("mine.toml", &wrong);
+        let place = format!("scheme mine.toml: line {line}: ");
+        folder.refuses("verify --scheme mine.toml", 2, "usage", &[&[&place as &str], says].concat());
+    }
+}
