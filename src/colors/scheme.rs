@@ -333,6 +333,13 @@ impl Scheme {
         rules.map(of_rule).try_fold(0, |most, days| Some(most.max(days?)))
     }
 
+    /// Whether every rule about facts of this kind counts from their `until` alone, so that nothing but their end decides
+    /// who is colored until when; also if there is no such rule. The start of such facts then matters only as far as the end
+    /// follows from it.
+    pub fn anchors_only_at_until(&self, kind: FactKind) -> bool {
+        self.rules.iter().filter(|rule| rule.fact == kind).all(|rule| rule.anchor == [Instant::Until])
+    }
+
     /// The rule of that id.
     pub fn rule(&self, id: &str) -> Option<&Rule> {
         self.rules.iter().find(|r| r.id == id)

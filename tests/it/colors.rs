@@ -1270,3 +1270,30 @@ vectors = [
         folder.refuses("verify --scheme mine.toml", 2, "usage", &[&[&place as &str], says].concat());
     }
 }
+
+#[test]
+fn stays_in_regions_count_from_their_end_in_every_pack() {
+    for (name, _) in EMBEDDED {
+        let scheme = Scheme::load(name, Path::new(".")).unwrap();
+        assert!(scheme.anchors_only_at_until(FactKind::RegionStay), "{name}");
+        assert!(!scheme.anchors_only_at_until(FactKind::Case), "{name}");
+        assert!(scheme.anchors_only_at_until(FactKind::Checkin), "{name}: no rule counts from one");
+    }
+    let rule = r#"
+[[rule]]
+id = "A-1"
+fact = "region_stay"
+phases = [{ color = "red", days = 2 }]
+anchor = ["until"]
+basis = { en = "stayed", zh = "停留" }
+"#;
+    let counts = |anchor: &str| {
+        let more = rule.replace("A-1", "A-2").replace("[\"until\"]", anchor);
+        let scheme = Scheme::from_text(&pack(&[rule, &more].concat()), "a pack").unwrap();
+        scheme.anchors_only_at_until(FactKind::RegionStay)
+    };
+    assert_eq!(
+        ["[\"until\"]", "[\"from\"]", "[\"until\", \"from\"]", "[\"from\", \"until\"]"].map(counts),
+        [true, false, false, false]
+    );
+}
