@@ -998,6 +998,33 @@ basis = { en = "bought", zh = "购药" }
 }
 
 #[test]
+fn whoever_has_recovered_is_yellow_for_14_days_in_jiangsu() {
+    let folder = world("jiangsu", &[]);
+    folder.write(
+        "cases.csv",
+        "person_id,status,sampled_at,reported_at,recovered_at\nc1,confirmed,2022-03-01 09:00,2022-03-01 10:00,2022-03-08 09:00\nc2,asymptomatic,2022-03-01 09:00,2022-03-01 10:00,2022-03-20 09:00\nc3,suspected,2022-03-01 09:00,2022-03-01 10:00,2022-03-08 09:00\n",
+    );
+    let columns = ["person_id", "color", "rule_id", "until"];
+    let colors = |date: &str| night(&folder, date, "colors", &columns);
+    assert_eq!(
+        colors("2022-03-07"),
+        ["c1 red JS-R1 2022-03-08", "c2 red JS-R2 2022-03-20", "c3 red JS-R1 2022-03-08"]
+    );
+    assert_eq!(colors("2022-03-08"), ["c1 yellow JS-Y2b 2022-03-23", "c2 red JS-R2 2022-03-20"]);
+    assert_eq!(colors("2022-03-22"), ["c1 yellow JS-Y2b 2022-03-23", "c2 yellow JS-Y2b 2022-04-04"]);
+    assert_eq!(colors("2022-03-23"), ["c2 yellow JS-Y2b 2022-04-04"]);
+    let calendar = ["date", "person_id", "color_before", "color_after", "rule_id"];
+    assert_eq!(
+        night(&folder, "2022-03-07", "calendar", &calendar),
+        [
+            "2022-03-08 c1 red yellow JS-Y2b",
+            "2022-03-08 c3 red green JS-R1",
+            "2022-03-20 c2 red yellow JS-Y2b"
+        ]
+    );
+}
+
+#[test]
 fn a_contact_of_a_vector_has_the_times_it_says() {
     let rule = r#"
 [[rule]]
