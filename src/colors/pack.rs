@@ -48,6 +48,9 @@ struct Pack {
     not_also: BTreeMap<String, Vec<String>>,
     #[serde(default)]
     national: Recognition,
+    /// Who may lift the color of a rule that does not say.
+    #[serde(default)]
+    lifted_by: Option<Wording>,
     #[serde(default)]
     rule: Vec<Rule>,
 }
@@ -74,6 +77,10 @@ pub fn read(text: &str, name: &str) -> Result<Scheme> {
     if let Some(fault) = pack.fault() {
         return Err(wrong(name, line_of(text, &fault.at), &fault.what, fault.help));
     }
+    let mut rules = pack.rule;
+    for rule in &mut rules {
+        rule.lifted_by = rule.lifted_by.take().or_else(|| pack.lifted_by.clone());
+    }
     Ok(Scheme {
         id: pack.id,
         version: pack.version,
@@ -84,7 +91,7 @@ pub fn read(text: &str, name: &str) -> Result<Scheme> {
         fever: (pack.fever_celsius * 100.0).round() as i64,
         not_also: pack.not_also,
         national: pack.national,
-        rules: pack.rule,
+        rules,
         file: name.to_string(),
         text: text.to_string(),
     })

@@ -99,7 +99,7 @@ pub struct Rule {
     pub anchor: Vec<Instant>,
     /// Time of the fact whose day ends everything.
     pub ends: Option<Instant>,
-    /// Who may lift the color before it ends, for lists.
+    /// Who may lift the color before it ends, for lists; what the pack says, where the rule does not.
     #[serde(default)]
     pub lifted_by: Option<Wording>,
     /// Why, in words for the person concerned.

@@ -1324,3 +1324,41 @@ basis = { en = "stayed", zh = "停留" }
         [true, false, false, false]
     );
 }
+
+#[test]
+fn every_rule_of_every_pack_says_who_may_lift_its_color() {
+    for (name, _) in EMBEDDED {
+        for rule in &Scheme::load(name, Path::new(".")).unwrap().rules {
+            let by = rule.lifted_by.as_ref().unwrap_or_else(|| panic!("{name}: {}", rule.id));
+            assert!(!by.en.is_empty() && !by.zh.is_empty(), "{name}: {}", rule.id);
+        }
+    }
+    let rules = r#"lifted_by = { en = "the office", zh = "防控办" }
+[[rule]]
+id = "L-1"
+fact = "symptom"
+phases = [{ color = "red", days = 2 }]
+anchor = ["reported_at"]
+basis = { en = "ill", zh = "有症状" }
+[[rule]]
+id = "L-2"
+fact = "purchase"
+phases = [{ color = "red", days = 2 }]
+anchor = ["purchased_at"]
+lifted_by = { en = "the pharmacy", zh = "药店" }
+basis = { en = "bought", zh = "购药" }
+"#;
+    let tables = [
+        ("symptoms", "person_id,reported_at,symptom\na,2022-03-02 10:00,fever\n"),
+        ("purchases", "person_id,purchased_at\nb,2022-03-02 10:00\n"),
+    ];
+    let columns = ["person_id", "lifted_by_en", "lifted_by_zh"];
+    let folder = world_of(&pack(rules), &tables);
+    assert_eq!(
+        night(&folder, "2022-03-02", "colors", &columns),
+        ["a the office 防控办", "b the pharmacy 药店"]
+    );
+    let (_, without) = rules.split_once('\n').unwrap();
+    let folder = world_of(&pack(without), &tables);
+    assert_eq!(night(&folder, "2022-03-02", "colors", &columns), ["a  ", "b the pharmacy 药店"]);
+}
