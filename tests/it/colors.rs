@@ -1298,6 +1298,94 @@ vectors = [
     }
 }
 
+/// What is wrong with a value under a JSON Schema: keys it does not know, keys that are not there.
+fn misfits(
+    value: &serde_json::Value,
+    schema: &serde_json::Value,
+    root: &serde_json::Value,
+    at: &str,
+) -> Vec<String> {
+    if let Some(name) = schema.get("$ref").and_then(|path| path.as_str()) {
+        let definition = root.pointer(name.strip_prefix('#').expect("a place in this schema"));
+        return misfits(value, definition.expect(name), root, at);
+    }
+    if let Some(ways) = schema.get("anyOf").or(schema.get("oneOf")).and_then(|ways| ways.as_array()) {
+        let tried = ways.iter().map(|way| misfits(value, way, root, at));
+        return tried.min_by_key(Vec::len).unwrap();
+    }
+    let kinds = match &schema["type"] {
+        serde_json::Value::String(kind) => vec![kind.as_str()],
+        kinds => kinds.as_array().into_iter().flatten().filter_map(|kind| kind.as_str()).collect(),
+    };
+    let is = match value {
+        serde_json::Value::Null => "null",
+        serde_json::Value::Bool(_) => "boolean",
+        serde_json::Value::Number(number) if number.is_i64() => "integer",
+        serde_json::Value::Number(_) => "number",
+        serde_json::Value::String(_) => "string",
+        serde_json::Value::Array(_) => "array",
+        serde_json::Value::Object(_) => "object",
+    };
+    let fits = kinds.contains(&is) || is == "integer" && kinds.contains(&"number");
+    if !kinds.is_empty() && !fits {
+        return vec![format!("{at} is a {is}, not {kinds:?}")];
+    }
+    let known =
+        [schema.get("const")].into_iter().flatten().chain(schema["enum"].as_array().into_iter().flatten());
+    let known: Vec<_> = known.collect();
+    if !known.is_empty() && !known.contains(&value) {
+        return vec![format!("{at} holds {value}")];
+    }
+    let mut found = Vec::new();
+    if let Some(items) = value.as_array() {
+        for (number, item) in items.iter().enumerate() {
+            found.extend(misfits(item, &schema["items"], root, &format!("{at}[{number}]")));
+        }
+    }
+    if let Some(cells) = value.as_object() {
+        let required = schema["required"].as_array().into_iter().flatten().filter_map(|key| key.as_str());
+        found
+            .extend(required.filter(|key| !cells.contains_key(*key)).map(|key| format!("{at} has no {key}")));
+        for (key, cell) in cells {
+            let inside = format!("{at}.{key}");
+            match (schema["properties"].get(key), &schema["additionalProperties"]) {
+                (Some(of_key), _) => found.extend(misfits(cell, of_key, root, &inside)),
+                (None, serde_json::Value::Object(_)) => {
+                    found.extend(misfits(cell, &schema["additionalProperties"], root, &inside));
+                }
+                (None, _) => found.push(format!("{inside} is not known")),
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_pack_is_one_by_the_json_schema() {
+    let schema = ringtrace::colors::scheme::json_schema();
+    let misfits = |text: &str| {
+        let value: serde_json::Value = toml::from_str(text).unwrap();
+        misfits(&value, &schema, &schema, "pack")
+    };
+    for (name, text) in EMBEDDED {
+        assert_eq!(misfits(text), [""; 0], "{name}");
+    }
+    let (_, text) = EMBEDDED[4];
+    for (from, to, found) in [
+        ("holds_last_day = true", "", "pack has no holds_last_day"),
+        ("holds_last_day", "holds_first_day = true\nholds_last_day", "pack.holds_first_day is not known"),
+        ("version = ", "version = 0.5 # ", "pack.version is a number, not [\"integer\"]"),
+        ("days = 14", "days = 14, hour = 1", "pack.rule[2].phases[0].hour is not known"),
+        ("color = \"red\", facts", "facts", "pack.rule[0].vectors[0] has no color"),
+        ("fact = \"case\"", "fact = \"cases\"", "pack.rule[0].fact holds \"cases\""),
+        ("status = [\"asymptomatic\"]", "status = [true]", "pack.rule[1].where.status"),
+    ] {
+        assert!(text.contains(from), "{from}");
+        let misfits = misfits(&text.replacen(from, to, 1));
+        assert!(misfits.len() == 1 && misfits[0].starts_with(found), "{found}: {misfits:?}");
+    }
+}
+
 #[test]
 fn stays_in_regions_count_from_their_end_in_every_pack() {
     for (name, _) in EMBEDDED {
