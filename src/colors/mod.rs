@@ -1,6 +1,7 @@
 //! Stage 7 of 8: facts -> colors: a scheme's rules, the worst true reason wins, all are kept.
 
 pub mod changes;
+mod pack;
 pub mod person;
 pub mod release;
 pub mod scheme;
@@ -49,6 +50,17 @@ impl Colored<'_> {
     pub fn earliest_free(&self) -> Option<Date> {
         let earliest = self.reasons.iter().chain(&self.ruled_out).map(|reason| reason.effect.earliest);
         earliest.collect::<Option<Vec<Date>>>()?.into_iter().max()
+    }
+
+    /// The color there would be by now if nothing were missing: of every reason whose term is over the one it would have come
+    /// to had its conditions been met as soon as that was so, of every other one its own; the worst of them.
+    pub fn color_if_met<'s>(&self, scheme: &'s Scheme) -> &'s str {
+        let color = |reason: &Reason<'_>| {
+            let phase = &scheme.rules[reason.rule].phases[reason.effect.if_met?];
+            Some(scheme.rank(&phase.color))
+        };
+        let worst = self.reasons.iter().chain(&self.ruled_out).filter_map(color).min();
+        worst.map_or(scheme.healthy(), |rank| &scheme.severity[rank])
     }
 }
 

@@ -10,6 +10,9 @@
 //! | n check-ins | the last of n days in a row, from the phase's first day on, with a check-in as well and none as unwell; `gaps` days of the row may be without any, the night's own day does not count as missed, and a day as unwell starts the row again |
 //! | negative tests on days a, b, … | the day of the last sample: the first negative one on day a or later, the next on day b or later and `hours_between_tests` after it, …; none before the phase's last positive one counts |
 //! | confirmation | the office's |
+//!
+//! A fact can end of itself, and with it every phase. Where that comes before the phase can end otherwise, nothing but the
+//! days until then is missing.
 
 use jiff::civil::Date;
 
@@ -28,19 +31,24 @@ pub struct Effect {
     pub since: Date,
     /// First day without it; `None` while it is open-ended or a condition is not met.
     pub until: Option<Date>,
-    /// Next test, check-in or end, on the date or after.
+    /// Next test that has not been sampled, check-in or end, on the date or after.
     pub next_due: Option<Date>,
     /// First day on which the whole rule can be over, if everything still missing is done as early as it can be; `None`
     /// if that takes a fact that no date can be given for, such as recovery.
     pub earliest: Option<Date>,
+    /// Whether the fact itself ends before the phase can end otherwise, or on that day: then no condition matters any more.
+    pub by_fact: bool,
     /// What is missing before this color ends.
     pub missing: Missing,
+    /// Position of the phase that there would be by now if nothing were missing after a term that is over; `None` if the
+    /// rule would be over. The same as `phase` while its term runs.
+    pub if_met: Option<usize>,
 }
 
 /// What is missing before a color ends.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Missing {
-    /// Days of its term left, the date asked about included.
+    /// Days left of its term, or until the fact itself ends if that comes first; the date asked about included.
     pub days: u32,
     /// Check-ins left.
     pub checkins: u32,
@@ -53,6 +61,11 @@ pub struct Missing {
 }
 
 impl Missing {
+    /// Whether the term is over, but not all that must be true beside it is.
+    pub fn is_overdue(&self) -> bool {
+        self.days == 0 && (self.checkins > 0 || self.tests > 0 || self.confirmation)
+    }
+
     /// What is missing, in words for a list; empty if only a fact without a date is, such as recovery.
     pub fn words(&self) -> String {
         let many = |count: u32, what: &str| {
@@ -92,10 +105,25 @@ pub struct Arithmetic {
     pub zero: Date,
     /// The first day after its length; `None` if it has none.
     pub term: Option<Date>,
+    /// The first day on which everything is over by the fact itself; `None` if it has no such end.
+    pub ended: Option<Date>,
+    /// Tests that are due in it before that day and decide nothing.
+    pub due: Vec<DueTest>,
     /// Its tests: the day of the phase on which each is due, and the day of the sample that counts.
     pub tests: Vec<(Date, Option<Date>)>,
     /// Day of the confirmation that counts.
     pub confirmed: Option<Date>,
+}
+
+/// A test that is due, and decides nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DueTest {
+    /// The day of the phase.
+    pub day: u32,
+    /// Its date.
+    pub on: Date,
+    /// The day of the sample that counts for it: the first one from its date on and before the next test is due.
+    pub sampled: Option<Date>,
 }
 
 /// A day so many days later, at most the last there is.
@@ -149,17 +177,28 @@ impl Scheme {
             None => term,
         };
         let tomorrow = after(date, 1);
-        let earliest = (state.is_some() || term.is_some()).then(|| {
+        // The first day after this phase, apart from an end of the fact.
+        let first = (state.is_some() || term.is_some()).then(|| {
             let conditions = state.as_ref().map(|(state, _)| state.earliest);
-            let first =
-                release.unwrap_or_else(|| conditions.into_iter().chain(term).fold(tomorrow, Date::max));
-            rule.phases[at + 1..].iter().try_fold(first, |start, phase| self.shortest(phase, start))
+            release.unwrap_or_else(|| conditions.into_iter().chain(term).fold(tomorrow, Date::max))
         });
-        let earliest = [earliest.flatten(), ended].into_iter().flatten().min();
-        let mut missing = state.map(|(_, missing)| missing).unwrap_or_default();
-        missing.days = term.map_or(0, |term| (term - date).get_days().max(0) as u32);
+        let of_rest =
+            |first| rule.phases[at + 1..].iter().try_fold(first, |start, phase| self.shortest(phase, start));
+        let earliest = [first.and_then(of_rest), ended].into_iter().flatten().min();
+        let by_fact = ended.is_some_and(|ended| first.is_none_or(|first| ended <= first));
+        let mut missing = state.filter(|_| !by_fact).map(|(_, missing)| missing).unwrap_or_default();
+        let days_end = if by_fact { ended } else { term };
+        missing.days = days_end.map_or(0, |end| (end - date).get_days().max(0) as u32);
+        let if_met = match missing.is_overdue() {
+            true => {
+                let over = term.or_else(|| self.shortest(phase, start)).map_or(date, |day| day.min(date));
+                self.phase_if_met(rule, at + 1, over, date)
+            }
+            false => Some(at),
+        };
         let until = [release, ended].into_iter().flatten().min();
-        let due = phase.tests_on.iter().map(|n| after(zero, *n)).filter(|due| *due >= date);
+        let due = self.due_tests(phase, zero, own, date);
+        let due = due.filter(|test| test.on >= date && test.sampled.is_none()).map(|test| test.on);
         let checkin = (missing.checkins > 0).then(|| {
             let today = own.checkins.binary_search_by_key(&date, |(day, _)| *day);
             if today.is_ok() { tomorrow } else { date.max(start) }
@@ -171,7 +210,39 @@ impl Scheme {
             until,
             next_due: due.chain(until).chain(checkin).chain(test).min(),
             earliest,
+            by_fact,
             missing,
+            if_met,
+        })
+    }
+
+    /// The phase on `date` of a rule whose phase `at` begins on `start`, if every condition is met as soon as its phase's term
+    /// is over; in a phase without a term, as early as it can be. `None` if all are over.
+    fn phase_if_met(&self, rule: &Rule, at: usize, mut start: Date, date: Date) -> Option<usize> {
+        for (at, phase) in rule.phases.iter().enumerate().skip(at) {
+            let zero = before(start, u32::from(self.holds_last_day));
+            // Only a first phase has hours, which count from the anchor.
+            match self.term(phase, 0, zero).or_else(|| self.shortest(phase, start)) {
+                Some(end) if end <= date => start = end,
+                _ => return Some(at),
+            }
+        }
+        None
+    }
+
+    /// The tests that are due in a phase and decide nothing, with what was sampled up to `date`.
+    fn due_tests(
+        &self,
+        phase: &Phase,
+        zero: Date,
+        own: &PersonFacts<'_, '_>,
+        date: Date,
+    ) -> impl Iterator<Item = DueTest> {
+        phase.tests_on.iter().map(move |day| {
+            let on = after(zero, *day);
+            let next = phase.tests_on.iter().filter(|next| *next > day).min();
+            let last = next.map_or(date, |next| before(after(zero, *next), 1).min(date));
+            DueTest { day: *day, on, sampled: own.sampled(on, last) }
         })
     }
 
@@ -218,6 +289,11 @@ impl Scheme {
             start,
             zero,
             term: end,
+            ended: term.ended,
+            due: self
+                .due_tests(phase, zero, own, date)
+                .filter(|test| term.ended.is_none_or(|ended| test.on < ended))
+                .collect(),
             tests: due.map(|due| (due, counted.next().map(|(day, _)| day))).collect(),
             confirmed: own.confirmation(rule, start, date),
         })

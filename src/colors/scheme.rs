@@ -1,21 +1,20 @@
 //! Scheme packs: the rules of one code system, as data.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::pack;
 use super::vectors::Vector;
 use crate::error::{Error, Result};
 use crate::facts::Fact;
 use crate::facts::kind::{Cell, FactKind, Holds, Instant};
 use crate::schema::did_you_mean;
-use crate::time;
 
-/// No term is longer: a century is a slip of the pen.
-const DAYS_MAX: u32 = 36_500;
+pub use super::pack::json_schema;
 
 /// The packs that come with the program.
 pub const EMBEDDED: [(&str, &str); 12] = [
@@ -56,6 +55,8 @@ pub struct Scheme {
     pub national: Recognition,
     /// Its rules.
     pub rules: Vec<Rule>,
+    /// The file, or the name of a pack that comes with the program, for messages.
+    pub file: String,
     /// The pack as text; a run keeps it, so that it can be explained when the pack has moved on.
     pub text: String,
 }
@@ -70,9 +71,6 @@ pub struct Recognition {
     /// The scheme's color for one of the platform.
     pub from: BTreeMap<String, String>,
 }
-
-/// Colors of the national platform that say something: the healthy one needs no push.
-const NATIONAL: [&str; 2] = ["red", "yellow"];
 
 /// A text in both languages.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -101,7 +99,7 @@ pub struct Rule {
     pub anchor: Vec<Instant>,
     /// Time of the fact whose day ends everything.
     pub ends: Option<Instant>,
-    /// Who may lift the color before it ends, for lists.
+    /// Who may lift the color before it ends, for lists; what the pack says, where the rule does not.
     #[serde(default)]
     pub lifted_by: Option<Wording>,
     /// Why, in words for the person concerned.
@@ -112,8 +110,8 @@ pub struct Rule {
 }
 
 /// What a cell must hold.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(untagged)]
 pub enum Wanted {
     /// This.
     One(Value),
@@ -127,13 +125,13 @@ pub enum Wanted {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Range {
-    min: Option<Value>,
-    max: Option<Value>,
+    pub(super) min: Option<Value>,
+    pub(super) max: Option<Value>,
 }
 
 /// A cell in a pack.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(untagged)]
 pub enum Value {
     /// A word.
     Word(String),
@@ -173,7 +171,8 @@ impl Value {
 }
 
 impl Wanted {
-    fn values(&self) -> Vec<&Value> {
+    /// Every value that is named.
+    pub(super) fn values(&self) -> Vec<&Value> {
         match self {
             Wanted::One(value) => vec![value],
             Wanted::Among(values) => values.iter().collect(),
@@ -202,15 +201,24 @@ pub struct Phase {
     /// The color.
     pub color: String,
     /// Its length in civil days; open-ended when absent.
+    #[serde(default, deserialize_with = "pack::some_days")]
     pub days: Option<u32>,
     /// Its length in hours from the anchor, instead of days: the day that holds the last of them is the last.
+    #[serde(default, deserialize_with = "pack::some_hours")]
     pub hours: Option<u32>,
     /// Days, counted from day 0, on which a test is due, for lists.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "pack::list_of_days")]
     pub tests_on: Vec<u32>,
     /// What else must be true before it ends.
     #[serde(default)]
     pub release: Release,
+}
+
+impl Phase {
+    /// Whether nothing that has a date ends it.
+    pub(super) fn is_open_ended(&self) -> bool {
+        self.days.is_none() && self.hours.is_none() && self.release == Release::default()
+    }
 }
 
 /// What must be true before a phase ends, beside its length.
@@ -218,12 +226,16 @@ pub struct Phase {
 #[serde(deny_unknown_fields, default)]
 pub struct Release {
     /// Days in a row with a check-in of a healthy person.
+    #[serde(deserialize_with = "pack::days")]
     pub checkins: u32,
     /// How many days within such a row may be missed.
+    #[serde(deserialize_with = "pack::days")]
     pub gaps: u32,
     /// Days, counted as the phase's, from which on one negative test each must have been sampled.
+    #[serde(deserialize_with = "pack::list_of_days")]
     pub negative_tests_on: Vec<u32>,
     /// Hours between two tests that count, at least.
+    #[serde(deserialize_with = "pack::hours")]
     pub hours_between_tests: u32,
     /// Whether an office must confirm.
     pub confirmation: bool,
@@ -240,132 +252,6 @@ impl Rule {
                 fact.cell(column).is_some_and(|cell| wanted.holds(cell, holds))
             })
     }
-
-    /// What is wrong with it.
-    fn fault(&self, severity: &[String]) -> Option<String> {
-        let kind = self.fact.word();
-        if self.phases.is_empty() || self.anchor.is_empty() {
-            return Some("it needs an anchor and at least one phase".into());
-        }
-        for (at, phase) in self.phases.iter().enumerate() {
-            if !severity.contains(&phase.color) {
-                return Some(format!("color {:?} is not in severity", phase.color));
-            }
-            if phase.days.is_some() && phase.hours.is_some() {
-                return Some("a phase has days or hours, not both".into());
-            }
-            let endless =
-                phase.days.is_none() && phase.hours.is_none() && phase.release == Release::default();
-            if endless && at + 1 < self.phases.len() {
-                return Some("only its last phase may be without an end".into());
-            }
-            if phase.hours.is_some() && at > 0 {
-                return Some("hours count from the anchor, so only a first phase has them".into());
-            }
-            let days = phase.days.iter().chain(&phase.tests_on).chain(&phase.release.negative_tests_on);
-            let days = days.chain([&phase.release.checkins]);
-            if days.copied().max() > Some(DAYS_MAX)
-                || phase.hours.into_iter().chain([phase.release.hours_between_tests]).max()
-                    > Some(24 * DAYS_MAX)
-            {
-                return Some(format!("a term or test lies more than {DAYS_MAX} days ahead"));
-            }
-            if !phase.release.negative_tests_on.is_sorted() {
-                return Some("the days of its negative tests are not in order".into());
-            }
-            if let (Some(days), Some(last)) = (phase.days, phase.tests_on.iter().max())
-                && days < *last
-            {
-                return Some(format!("a test on day {last} of a phase of {days} days"));
-            }
-            if phase.release.gaps > 0 && phase.release.checkins == 0 {
-                return Some("gaps without check-ins".into());
-            }
-        }
-        if let Some(time) =
-            self.anchor.iter().chain(&self.ends).find(|time| !self.fact.times().contains(time))
-        {
-            return Some(format!("a {kind} has no time {}", time.word()));
-        }
-        for (column, wanted) in &self.condition {
-            let columns = self.fact.columns();
-            let Some((_, holds)) = columns.iter().find(|(name, _)| name == column) else {
-                let near = did_you_mean(column, columns.iter().map(|(name, _)| *name));
-                let near = near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
-                return Some(format!("a {kind} has no column {column:?}{near}"));
-            };
-            let values = wanted.values();
-            if let Wanted::Range(Range { min: Some(min), max: Some(max) }) = wanted
-                && min.cell(*holds) > max.cell(*holds)
-            {
-                return Some(format!(
-                    "{column}: from {min} to {max} there is nothing, so the rule never holds"
-                ));
-            }
-            if values.is_empty() {
-                return Some(format!("{column} may hold nothing, so the rule never holds"));
-            }
-            if matches!(column.as_str(), "color" | "scheme")
-                && let Some(word) = values
-                    .iter()
-                    .find(|value| matches!(value, Value::Word(word) if word.to_lowercase() != *word))
-            {
-                return Some(format!("{column} {word}: write it in lower case, as these words are compared"));
-            }
-            for value in values {
-                if value.cell(*holds).is_none() {
-                    let expected = match holds {
-                        Holds::Words(words) => format!("one of {}", words.join(", ")),
-                        Holds::Text => "text".into(),
-                        Holds::Number => "a whole number".into(),
-                        Holds::Celsius => "degrees Celsius".into(),
-                    };
-                    let near = match (value, holds) {
-                        (Value::Word(word), Holds::Words(words)) => did_you_mean(word, words.iter().copied()),
-                        _ => None,
-                    };
-                    let near = near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
-                    return Some(format!("{column} {value} is not {expected}{near}"));
-                }
-            }
-        }
-        None
-    }
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Pack {
-    id: String,
-    version: u32,
-    name: Wording,
-    time_zone: String,
-    severity: Vec<String>,
-    holds_last_day: bool,
-    #[serde(default = "fever")]
-    fever_celsius: f64,
-    #[serde(default)]
-    not_also: BTreeMap<String, Vec<String>>,
-    #[serde(default)]
-    national: Recognition,
-    #[serde(default)]
-    #[schemars(with = "Vec<Rule>")]
-    rule: Vec<toml::Spanned<Rule>>,
-}
-
-/// Whether a name can stand in lists, where several are joined, and in file names.
-fn is_name(name: &str) -> bool {
-    let part = |letter: char| letter.is_alphanumeric() || matches!(letter, '-' | '_' | '.');
-    !name.is_empty() && name.chars().all(part) && !name.starts_with('.')
-}
-
-fn fever() -> f64 {
-    37.3
-}
-
-/// The JSON Schema of packs, for editors that know it.
-pub fn json_schema() -> serde_json::Value {
-    schemars::schema_for!(Pack).to_value()
 }
 
 impl Scheme {
@@ -382,13 +268,9 @@ impl Scheme {
             let text = std::fs::read_to_string(&path).map_err(Error::storage(&path, "reading the scheme"))?;
             let scheme = Scheme::from_text(&text, name)?;
             if EMBEDDED.iter().any(|(id, shipped)| *id == scheme.id && *shipped != text) {
-                return Err(Error::usage(
-                    format!(
-                        "scheme {name}: its id {:?} is that of a pack that comes with ringtrace",
-                        scheme.id
-                    ),
-                    "give your pack an id of its own",
-                ));
+                let what = format!("its id {:?} is that of a pack that comes with ringtrace", scheme.id);
+                let line = pack::line_of(&text, &["id".into()]);
+                return Err(pack::wrong(name, line, &what, Some("give your pack an id of its own")));
             }
             return Ok(scheme);
         }
@@ -405,89 +287,7 @@ impl Scheme {
     /// # Errors
     /// `usage` for anything in it that is wrong, with its line.
     pub fn from_text(text: &str, name: &str) -> Result<Scheme> {
-        let wrong = |what: String| {
-            Error::usage(
-                format!("scheme {name}: {what}"),
-                "compare with a pack that comes with ringtrace: `ringtrace init --scheme jiangsu` prints one",
-            )
-        };
-        let line_of = |at: usize| 1 + text[..at].matches('\n').count();
-        let pack: Pack = toml::from_str(text).map_err(|e| {
-            let line = e.span().map(|span| format!("line {}: ", line_of(span.start))).unwrap_or_default();
-            wrong(format!("{line}{}", e.message().replace('\n', " ")))
-        })?;
-        let mut ids = BTreeSet::new();
-        if pack.severity.is_empty() {
-            return Err(wrong("severity lists no color".into()));
-        }
-        let of_rules = pack.rule.iter().map(|rule| &rule.get_ref().id);
-        if let Some(id) = [&pack.id].into_iter().chain(of_rules).chain(&pack.severity).find(|id| !is_name(id))
-        {
-            return Err(wrong(format!("{id:?} is no name: letters, digits, '-', '_' and '.' make one")));
-        }
-        if let Some(name) =
-            [&pack.id].into_iter().chain(&pack.severity).find(|name| name.to_lowercase() != **name)
-        {
-            return Err(wrong(format!(
-                "write {name:?} in lower case, as ids and colors of packs are compared"
-            )));
-        }
-        if let Some(color) = pack.severity.iter().enumerate().find(|(at, c)| pack.severity[..*at].contains(c))
-        {
-            return Err(wrong(format!("severity lists {:?} twice", color.1)));
-        }
-        if let Some(color) = pack
-            .not_also
-            .iter()
-            .flat_map(|(a, b)| [a].into_iter().chain(b))
-            .find(|c| !pack.severity.contains(c))
-        {
-            return Err(wrong(format!("not_also: color {color:?} is not in severity")));
-        }
-        let rank = |color: &String| pack.severity.iter().position(|known| known == color);
-        for (color, others) in &pack.not_also {
-            if let Some(other) = others.iter().find(|other| rank(other) <= rank(color)) {
-                return Err(wrong(format!("not_also: {other:?} is not milder than {color:?}")));
-            }
-        }
-        let pairs =
-            pack.national.to.iter().chain(pack.national.from.iter().map(|(theirs, ours)| (ours, theirs)));
-        for (ours, theirs) in pairs {
-            if !pack.severity.contains(ours) {
-                return Err(wrong(format!("national: color {ours:?} is not in severity")));
-            }
-            if !NATIONAL.contains(&theirs.as_str()) {
-                return Err(wrong(format!(
-                    "national: {theirs:?} is not a color of the platform: {}",
-                    NATIONAL.join(", ")
-                )));
-            }
-        }
-        if !pack.fever_celsius.is_finite() {
-            return Err(wrong("fever_celsius is no temperature".into()));
-        }
-        for rule in &pack.rule {
-            let line = line_of(rule.span().start);
-            let rule = rule.get_ref();
-            let twice = !ids.insert(&rule.id);
-            let fault = if twice { Some("its id is used twice".into()) } else { rule.fault(&pack.severity) };
-            if let Some(fault) = fault {
-                return Err(wrong(format!("line {line}: rule {}: {fault}", rule.id)));
-            }
-        }
-        Ok(Scheme {
-            id: pack.id,
-            version: pack.version,
-            name: pack.name,
-            time_zone: time::zone(&pack.time_zone)?,
-            severity: pack.severity,
-            holds_last_day: pack.holds_last_day,
-            fever: (pack.fever_celsius * 100.0).round() as i64,
-            not_also: pack.not_also,
-            national: pack.national,
-            rules: pack.rule.into_iter().map(toml::Spanned::into_inner).collect(),
-            text: text.to_string(),
-        })
+        pack::read(text, name)
     }
 
     /// This scheme's color for a color of another one, by way of the national platform; `None` if it has no counterpart, or
@@ -531,6 +331,13 @@ impl Scheme {
         };
         let rules = self.rules.iter().filter(|rule| rule.fact == kind);
         rules.map(of_rule).try_fold(0, |most, days| Some(most.max(days?)))
+    }
+
+    /// Whether every rule about facts of this kind counts from their `until` alone, so that nothing but their end decides
+    /// who is colored until when; also if there is no such rule. The start of such facts then matters only as far as the end
+    /// follows from it.
+    pub fn anchors_only_at_until(&self, kind: FactKind) -> bool {
+        self.rules.iter().filter(|rule| rule.fact == kind).all(|rule| rule.anchor == [Instant::Until])
     }
 
     /// The rule of that id.

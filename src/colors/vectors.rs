@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
+use jiff::{Span, Timestamp};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::pack;
 use super::scheme::{Phase, Rule, Scheme, Value, Wanted};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::facts::kind::{Basis, Cell, FactKind, Holds, Instant, Told, ToldCell};
 use crate::facts::{CaseFact, Fact};
 use crate::records::InputRow;
@@ -38,17 +40,20 @@ pub struct Vector {
 }
 
 /// A fact of a vector: its cells and times by name. A case is confirmed and a contact of ring 1 unless it says otherwise.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, JsonSchema)]
 pub struct VectorFact {
     /// Kind of fact.
     pub fact: FactKind,
-    /// The same fact on so many days in a row.
-    #[serde(default = "once")]
+    /// The same fact on so many civil days in a row, at the same time of day.
+    #[schemars(default = "once")]
     pub daily: u32,
     /// Columns and times; times in the pack's zone, or with one.
-    #[serde(flatten)]
+    #[schemars(flatten)]
     pub cells: BTreeMap<String, Value>,
 }
+
+/// An exposure of which a vector says only when it began or ended takes so long.
+const EXPOSED_S: Second = 900;
 
 /// A fact is repeated on no more days.
 const DAILY_MAX: u32 = 1_000;
@@ -62,16 +67,21 @@ fn once() -> u32 {
 /// # Errors
 /// `usage` for the first vector that gives something else, or cannot be read.
 pub fn check(scheme: &Scheme) -> Result<()> {
-    for rule in &scheme.rules {
-        for vector in &rule.vectors {
-            check_one(scheme, rule, vector).map_err(|what| {
-                let what =
-                    format!("scheme {}: rule {}: vector {:?}: {what}", scheme.id, rule.id, vector.shows);
-                Error::usage(what, "mend the rule or the vector")
-            })?;
-        }
-    }
-    Ok(())
+    let Some((rule, vector, what)) = first_broken(scheme) else { return Ok(()) };
+    let line = pack::line_of(&scheme.text, &["rule".into(), rule.into(), "vectors".into(), vector.into()]);
+    let rule = &scheme.rules[rule];
+    let what = format!("rule {}: vector {:?}: {what}", rule.id, rule.vectors[vector].shows);
+    Err(pack::wrong(&scheme.file, line, &what, Some("mend the rule or the vector")))
+}
+
+/// The first vector that does not hold: the numbers of its rule and of it, and why.
+fn first_broken(scheme: &Scheme) -> Option<(usize, usize, String)> {
+    let rules = scheme.rules.iter().enumerate();
+    let mut all = rules.flat_map(|(at, rule)| (0..rule.vectors.len()).map(move |vector| (at, rule, vector)));
+    all.find_map(|(at, rule, vector)| {
+        let what = check_one(scheme, rule, &rule.vectors[vector]).err()?;
+        Some((at, vector, what))
+    })
 }
 
 /// Rules that no vector of theirs shows holding, or none shows not holding.
@@ -88,7 +98,7 @@ pub fn unnoticed(scheme: &Scheme) -> Vec<String> {
     let mut unnoticed = Vec::new();
     for (at, rule) in scheme.rules.iter().enumerate() {
         let mut notice = |what: String, changed: Scheme| {
-            if check(&changed).is_ok() {
+            if first_broken(&changed).is_none() {
                 unnoticed.push(format!("rule {}: {what}", rule.id));
             }
         };
@@ -170,11 +180,22 @@ fn check_one(scheme: &Scheme, rule: &Rule, vector: &Vector) -> std::result::Resu
             return Err(format!("daily = {} is more than {DAILY_MAX}", fact.daily));
         }
         for day in 0..fact.daily {
-            made.push(make(fact, day * 86_400, scheme)?);
+            made.push(make(fact, day, scheme)?);
         }
     }
+    if !scheme.severity.contains(&vector.color) {
+        return Err(pack::no_color(&vector.color, &scheme.severity));
+    }
+    let named = vector.by.iter().chain(vector.reasons.iter().flatten());
+    if let Some(id) = named.into_iter().find(|id| scheme.rule(id).is_none()) {
+        return Err(pack::no_rule(id, &scheme.rules));
+    }
+    let days = [Some(&vector.date), vector.until.as_ref(), vector.earliest.as_ref()];
+    if let Some(text) = days.into_iter().flatten().find(|text| parse_date(text).is_err()) {
+        return Err(format!("{text:?} is no date such as 2022-03-01"));
+    }
     let facts: Vec<(u32, Fact<'_>)> = made.iter().map(|made| (0, made.fact())).collect();
-    let date = parse_date(&vector.date).map_err(|_| format!("{:?} is no date", vector.date))?;
+    let date = parse_date(&vector.date).expect("just checked");
     let colored = super::assign(&facts, scheme, date);
     let reason = colored.first().map(|colored| &colored.reasons[0]);
     let day = |day: Option<Date>| day.map_or("open".to_string(), |day| day.to_string());
@@ -202,7 +223,21 @@ fn check_one(scheme: &Scheme, rule: &Rule, vector: &Vector) -> std::result::Resu
     if found == expected { Ok(()) } else { Err(format!("expected {expected}, found {found}")) }
 }
 
-fn make(fact: &VectorFact, later: Second, scheme: &Scheme) -> std::result::Result<Made, String> {
+/// The same time of day so many civil days later.
+fn days_later(seconds: i64, days: u32, scheme: &Scheme) -> Option<Second> {
+    let at = Timestamp::from_second(seconds).ok()?;
+    let later = match days {
+        0 => at,
+        _ => {
+            let local = at.to_zoned(scheme.time_zone.clone());
+            local.checked_add(Span::new().days(i64::from(days))).ok()?.timestamp()
+        }
+    };
+    Second::try_from(later.as_second()).ok()
+}
+
+/// A fact of a vector, so many days later than it says.
+fn make(fact: &VectorFact, days: u32, scheme: &Scheme) -> std::result::Result<Made, String> {
     let mut times: BTreeMap<Instant, Second> = BTreeMap::new();
     let mut named: BTreeMap<&str, &Value> = BTreeMap::new();
     for (name, value) in &fact.cells {
@@ -211,22 +246,24 @@ fn make(fact: &VectorFact, later: Second, scheme: &Scheme) -> std::result::Resul
             continue;
         };
         let text = if let Value::Word(text) = value { text.as_str() } else { "" };
-        match parse_instant(text, Some(&scheme.time_zone)) {
-            Reading::At(seconds) if Second::try_from(seconds).is_ok() => {
-                times.insert(*time, (seconds as Second).saturating_add(later));
-            }
-            _ => return Err(format!("{name}: {value:?} is no time")),
-        }
+        let at = match parse_instant(text, Some(&scheme.time_zone)) {
+            Reading::At(seconds) => days_later(seconds, days, scheme),
+            _ => None,
+        };
+        let at = at.ok_or_else(|| format!("{name}: {value} is no time such as 2022-03-01 10:00"))?;
+        times.insert(*time, at);
     }
     let columns = fact.fact.columns();
     if let Some(column) = named.keys().find(|column| columns.iter().all(|(name, _)| name != *column)) {
-        return Err(format!("a {} has no column or time {column:?}", fact.fact.word()));
+        let times = fact.fact.times().iter().map(|time| time.word());
+        let near = pack::meant(column, columns.iter().map(|(name, _)| *name).chain(times));
+        return Err(format!("a {} has no column or time {column:?}{near}", fact.fact.word()));
     }
     let mut cells = Vec::new();
     for (name, holds) in columns {
         let value = named.get(name);
         let cell = value
-            .map(|value| value.cell(*holds).ok_or(format!("{name} cannot hold {value:?}")))
+            .map(|value| value.cell(*holds).ok_or_else(|| pack::misfit(name, value, *holds)))
             .transpose()?;
         cells.push(cell.map(|cell| match (cell, holds) {
             (Cell::Number(number), _) => ToldCell::Number(number),
@@ -248,8 +285,17 @@ fn make(fact: &VectorFact, later: Second, scheme: &Scheme) -> std::result::Resul
         FactKind::Contact => {
             let ring = if let Some(ToldCell::Number(ring)) = cells[0] { ring } else { 1 };
             let ring = u8::try_from(ring).map_err(|_| format!("{ring} is no ring"))?;
-            let last = times.get(&Instant::LastExposedAt).or(times.get(&Instant::FirstExposedAt)).copied();
-            Ok(Made::Contact(contact(ring, last.unwrap_or(900))))
+            let time = |time| times.get(&time).copied();
+            let (first, last) = match (time(Instant::FirstExposedAt), time(Instant::LastExposedAt)) {
+                (None, None) => return Err("a contact needs last_exposed_at".into()),
+                (Some(first), None) => (first, first.saturating_add(EXPOSED_S)),
+                (None, Some(last)) => (last.saturating_sub(EXPOSED_S), last),
+                (Some(first), Some(last)) if last < first => {
+                    return Err("first_exposed_at lies after last_exposed_at".into());
+                }
+                (Some(first), Some(last)) => (first, last),
+            };
+            Ok(Made::Contact(contact_between(ring, first, last)))
         }
         kind => {
             let at = times.get(&kind.times()[0]).copied().ok_or(format!("a {} needs a time", kind.word()))?;
@@ -282,14 +328,19 @@ pub fn case(status: Status, times: &BTreeMap<Instant, Second>) -> CaseFact {
     CaseFact { case, file: "cases.csv".into(), row: 1 }
 }
 
-/// A contact whose last exposure ended then.
+/// A contact whose only exposure, of a quarter of an hour, ended then.
 pub fn contact(ring: u8, last_exposed_at: Second) -> TracedPerson {
-    let from = last_exposed_at.saturating_sub(900);
-    let best = Best { from, overlap_s: 900, source: 0, venue: 0, observed_s: 0 };
+    contact_between(ring, last_exposed_at.saturating_sub(EXPOSED_S), last_exposed_at)
+}
+
+/// A contact whose first exposure began and whose last one ended then.
+pub fn contact_between(ring: u8, first_exposed_at: Second, last_exposed_at: Second) -> TracedPerson {
+    let from = last_exposed_at.saturating_sub(EXPOSED_S);
+    let best = Best { from, overlap_s: EXPOSED_S, source: 0, venue: 0, observed_s: 0 };
     let exposed = Exposed {
-        first_exposed_at: from,
+        first_exposed_at,
         last_exposed_at,
-        overlap_s: 900,
+        overlap_s: EXPOSED_S.into(),
         observed_overlap_s: 0,
         exposures: 1,
         best,

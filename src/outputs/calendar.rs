@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::facts::kind::{Cell, FactKind, Told, ToldCell};
 use crate::facts::{Fact, Facts};
 use crate::ids::IdColumn;
-use crate::outputs::register::{Register, color_without, dates};
+use crate::outputs::register::{Register, dates};
 use crate::outputs::tables::{NO_REGION, table, texts};
 use crate::time::{self, Second};
 
@@ -90,13 +90,10 @@ pub fn calendar(
 
 /// `overdue.parquet`: everyone whose term is over but for whom a condition of release is not met, sorted by `person_id`.
 ///
-/// `person_id, color, rule_id, since, missing, color_without, earliest_free, region_id`; `color_without` is what the person
-/// would be by now if nothing were missing.
+/// `person_id, color, rule_id, since, missing, color_without, earliest_free, region_id`; `color_without` is the color that the
+/// person would have by now if nothing were missing ([`Colored::color_if_met`]), not what would remain without the reason.
 pub fn overdue(register: &Register<'_>, scheme: &Scheme) -> RecordBatch {
-    let waits = |row: &Colored<'_>| {
-        let missing = &row.reasons[0].effect.missing;
-        missing.days == 0 && (missing.checkins > 0 || missing.tests > 0 || missing.confirmation)
-    };
+    let waits = |row: &Colored<'_>| row.reasons[0].effect.missing.is_overdue();
     let rows: Vec<usize> = (0..register.rows.len()).filter(|row| waits(&register.rows[*row])).collect();
     let first = || rows.iter().map(|row| &register.rows[*row].reasons[0]);
     table(vec![
@@ -105,7 +102,7 @@ pub fn overdue(register: &Register<'_>, scheme: &Scheme) -> RecordBatch {
         ("rule_id", texts(first().map(|reason| Some(&scheme.rules[reason.rule].id)))),
         ("since", dates(first().map(|reason| Some(reason.effect.since)))),
         ("missing", texts(first().map(|reason| Some(reason.effect.missing.words())))),
-        ("color_without", texts(rows.iter().map(|row| Some(color_without(&register.rows[*row], scheme))))),
+        ("color_without", texts(rows.iter().map(|row| Some(register.rows[*row].color_if_met(scheme))))),
         ("earliest_free", dates(rows.iter().map(|row| register.rows[*row].earliest_free()))),
         ("region_id", texts(rows.iter().map(|row| Some(&register.regions[*row])))),
     ])

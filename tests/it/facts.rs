@@ -555,11 +555,11 @@ fn nothing_that_is_still_to_come_colors_anyone() {
 
 #[test]
 fn a_recovery_told_by_a_later_row_frees() {
-    let folder = world("jiangsu", &[]);
+    let folder = world("red-code", &[]);
     let cases = "person_id,status,sampled_at,reported_at,recovered_at\nc1,suspected,2022-03-01 09:00,2022-03-01 10:00,\nc1,confirmed,2022-03-01 09:00,2022-03-03 10:00,2022-03-08 09:00\n";
     folder.write("cases.csv", cases);
     night(&folder, "2022-03-07").done();
-    assert_eq!(colors(&folder, "2022-03-07"), ["c1 red JS-R1 2022-03-08"]);
+    assert_eq!(colors(&folder, "2022-03-07"), ["c1 red RC-1a 2022-03-08"]);
     night(&folder, "2022-03-08").done();
     assert_eq!(colors(&folder, "2022-03-08"), [""; 0]);
 }

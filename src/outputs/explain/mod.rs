@@ -69,9 +69,9 @@ struct ReasonTold {
     times: Vec<(&'static str, Second)>,
     /// What the rule counts from.
     anchor: (&'static str, Second),
+    /// The fact's own end, if the rule ends with it.
+    ends: Option<(&'static str, Second)>,
     arithmetic: Arithmetic,
-    /// Tests due in the phase that do not decide its end: the day, its date, and the first sample from then until the next.
-    due_tests: Vec<(u32, jiff::civil::Date, Option<jiff::civil::Date>)>,
     phase: usize,
     effect: crate::colors::Effect,
     /// File and row that say it; those that say what the place is.
@@ -373,9 +373,11 @@ impl Explanation {
             let rule = &scheme.rules[reason.rule];
             let (sum, effect) = (&reason.arithmetic, &reason.effect);
             let day = |day: Option<jiff::civil::Date>| day.map(|day| day.to_string());
+            // Tests that are of no use any more are not asked for.
             let tests = sum
                 .tests
                 .iter()
+                .filter(|_| !effect.by_fact)
                 .map(|(due, sampled)| json!({"due": due.to_string(), "sampled": day(*sampled)}));
             json!({
                 "rule_id": rule.id, "color": reason.color, "fact": reason.fact.word(),
@@ -384,10 +386,11 @@ impl Explanation {
                 "times": reason.times.iter().map(|(name, at)| (*name, format_utc(*at))).collect::<BTreeMap<_, _>>(),
                 "anchor": reason.anchor.0, "day_zero": sum.day_zero.to_string(),
                 "phase": reason.phase + 1, "phases": rule.phases.len(), "phase_since": sum.start.to_string(),
-                "term_ends": day(sum.term), "tests": tests.collect::<Vec<_>>(),
+                "term_ends": day(sum.term), "fact_ends": day(sum.ended), "ends_with_fact": effect.by_fact,
+                "tests": tests.collect::<Vec<_>>(),
                 "confirmed_on": day(sum.confirmed),
-                "tests_due": reason.due_tests.iter().map(|(number, due, sampled)| json!({
-                    "day": number, "due": due.to_string(), "sampled": day(*sampled),
+                "tests_due": sum.due.iter().map(|test| json!({
+                    "day": test.day, "due": test.on.to_string(), "sampled": day(test.sampled),
                 })).collect::<Vec<_>>(),
                 "checkins_missing": effect.missing.checkins, "tests_missing": effect.missing.tests,
                 "confirmation_missing": effect.missing.confirmation,

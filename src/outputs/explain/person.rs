@@ -3,7 +3,6 @@
 use jiff::civil::Date;
 
 use super::{ReasonTold, SupportTold};
-use crate::colors::release::after;
 use crate::colors::{self, Colored, PersonFacts, Scheme};
 use crate::error::{Error, Result};
 use crate::facts::kind::{Cell, Holds, Instant, Told, ToldCell};
@@ -150,15 +149,7 @@ pub fn reasons(
         let cell = |(name, holds): &(&'static str, Holds)| Some((*name, text_of(fact.cell(name)?, *holds)));
         let time = |time: &Instant| Some((time.word(), fact.time(*time)?));
         let arithmetic = scheme.arithmetic(rule, &term, own, date).expect("the reason holds");
-        let days = &rule.phases[reason.effect.phase].tests_on;
-        let due_tests = days.iter().enumerate().map(|(at, day)| {
-            let due = after(arithmetic.zero, *day);
-            let next = days
-                .get(at + 1)
-                .map_or(date, |next| after(arithmetic.zero, *next).yesterday().unwrap_or(date));
-            (*day, due, own.sampled(due, next.min(date)))
-        });
-        let due_tests = due_tests.collect();
+        let ends = rule.ends.and_then(|time| Some((time.word(), fact.time(time)?)));
         told.push(ReasonTold {
             rule: reason.rule,
             color: scheme.severity[reason.rank].clone(),
@@ -167,7 +158,7 @@ pub fn reasons(
             times: kind.times().iter().filter_map(time).collect(),
             anchor: anchor.expect("the reason counts from it"),
             arithmetic,
-            due_tests,
+            ends,
             phase: reason.effect.phase,
             effect: reason.effect.clone(),
             row: input("input_file", "input_row")?,

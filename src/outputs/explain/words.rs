@@ -492,7 +492,61 @@ impl Writer<'_> {
                 )
             )?;
         }
-        let phase = &rule.phases[reason.phase];
+        if !effect.by_fact {
+            self.write_term(out, reason)?;
+        }
+        if let (Some((end, at)), Some(ended)) = (reason.ends, sum.ended) {
+            let (kind, at) = (language.word(reason.fact.word()), format_local(at, self.zone));
+            let end = if language == Language::Zh { end } else { end.trim_end_matches("_at") };
+            let end = language.word(end);
+            let words = match effect.by_fact {
+                true => tr!(
+                    language,
+                    "ends with the {kind} ({end} {at}): {ended} is the first day after",
+                    "随{kind}结束（{end} {at}）：{ended} 为其后第一天"
+                ),
+                false => tr!(
+                    language,
+                    "ends with the {kind} at the latest ({end} {at}): {ended} is the first day after",
+                    "最迟随{kind}结束（{end} {at}）：{ended} 为其后第一天"
+                ),
+            };
+            writeln!(out, "     {words}")?;
+        }
+        for test in &sum.due {
+            let (day, due) = (test.day, test.on);
+            let state = match test.sampled {
+                Some(sampled) => tr!(language, "sampled {sampled}", "已于 {sampled} 采样"),
+                None if self.told.date < due => tr!(language, "to come", "未到"),
+                None => tr!(language, "missed so far", "尚未采样"),
+            };
+            writeln!(
+                out,
+                "     {}",
+                tr!(language, "test due on day {day}, {due}: {state}", "第 {day} 天（{due}）应检测：{state}")
+            )?;
+        }
+        if !effect.by_fact {
+            self.write_conditions(out, reason)?;
+            for phase in &rule.phases[reason.phase + 1..] {
+                let color = color_word(language, &phase.color);
+                let days = phase.days.map_or(tr!(language, "until released", "至解除为止"), |days| {
+                    tr!(language, "{days} days", "{days} 天")
+                });
+                writeln!(out, "     {}", tr!(language, "then {color}, {days}", "之后为{color}，{days}"))?;
+            }
+        }
+        let earliest = match effect.earliest {
+            Some(day) => tr!(language, "over on {day} at the earliest", "最早于 {day} 全部结束"),
+            None => tr!(language, "no date can be given for its end", "无法给出结束日期"),
+        };
+        writeln!(out, "     {earliest}")
+    }
+
+    /// How long the phase lasts.
+    fn write_term(&self, out: &mut String, reason: &ReasonTold) -> std::fmt::Result {
+        let (language, sum) = (self.language, &reason.arithmetic);
+        let phase = &self.scheme.rules[reason.rule].phases[reason.phase];
         let held = self.scheme.holds_last_day;
         if let (Some(days), Some(end)) = (phase.days, sum.term) {
             let zero = sum.zero;
@@ -526,19 +580,13 @@ impl Writer<'_> {
                 )
             )?;
         }
-        for (day, due, sampled) in &reason.due_tests {
-            let state = match sampled {
-                Some(sampled) => tr!(language, "sampled {sampled}", "已于 {sampled} 采样"),
-                None if self.told.date < *due => tr!(language, "to come", "未到"),
-                None => tr!(language, "missed so far", "尚未采样"),
-            };
-            writeln!(
-                out,
-                "     {}",
-                tr!(language, "test due on day {day}, {due}: {state}", "第 {day} 天（{due}）应检测：{state}")
-            )?;
-        }
-        let release = &phase.release;
+        Ok(())
+    }
+
+    /// What must be true beside the term, and what of it is.
+    fn write_conditions(&self, out: &mut String, reason: &ReasonTold) -> std::fmt::Result {
+        let (language, sum, effect) = (self.language, &reason.arithmetic, &reason.effect);
+        let release = &self.scheme.rules[reason.rule].phases[reason.phase].release;
         if release.checkins > 0 {
             let (wanted, left, gaps) = (release.checkins, effect.missing.checkins, release.gaps);
             let (done, start) = (wanted - left.min(wanted), sum.start);
@@ -578,18 +626,7 @@ impl Writer<'_> {
                 tr!(language, "an office's confirmation: {state}", "主管部门确认：{state}")
             )?;
         }
-        for phase in &rule.phases[reason.phase + 1..] {
-            let color = color_word(language, &phase.color);
-            let days = phase.days.map_or(tr!(language, "until released", "至解除为止"), |days| {
-                tr!(language, "{days} days", "{days} 天")
-            });
-            writeln!(out, "     {}", tr!(language, "then {color}, {days}", "之后为{color}，{days}"))?;
-        }
-        let earliest = match effect.earliest {
-            Some(day) => tr!(language, "over on {day} at the earliest", "最早于 {day} 全部结束"),
-            None => tr!(language, "no date can be given for its end", "无法给出结束日期"),
-        };
-        writeln!(out, "     {earliest}")
+        Ok(())
     }
 
     /// Appeals, and corrections: what does not count because someone said so.
