@@ -336,8 +336,9 @@ impl Scheme {
     /// Whether every rule about facts of this kind counts from their `until` alone, so that nothing but their end decides
     /// who is colored until when; also if there is no such rule. The start of such facts then matters only as far as the end
     /// follows from it.
-    pub fn anchors_only_at_until(&self, kind: FactKind) -> bool {
-        self.rules.iter().filter(|rule| rule.fact == kind).all(|rule| rule.anchor == [Instant::Until])
+    pub fn counts_from_end_alone(&self, kind: FactKind) -> bool {
+        let from_end_alone = |rule: &Rule| rule.anchor == [Instant::Until] && rule.ends.is_none();
+        self.rules.iter().filter(|rule| rule.fact == kind).all(from_end_alone)
     }
 
     /// The rule of that id.

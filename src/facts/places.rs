@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use jiff::civil::Date;
 use rayon::prelude::*;
 
-use super::kind::{Basis, COLUMNS_MAX, FactKind, Instant, REACHES, Told, ToldCell};
+use super::kind::{Basis, COLUMNS_MAX, FactKind, REACHES, Told, ToldCell};
 use super::orders::{Support, is_health_fact};
 use super::{Fact, Facts, merge, reject};
-use crate::colors::{Rule, Scheme};
+use crate::colors::Scheme;
 use crate::config::Config;
 use crate::error::Result;
 use crate::ids::{IdTable, IdType, NO_KEY};
@@ -509,11 +509,7 @@ impl Stays {
 impl Regions {
     fn new(rows: Vec<PlaceRow>, as_of: Option<Second>, schemes: &[&Scheme]) -> Result<Regions> {
         let county = rows.iter().filter_map(|row| Some((row.place.clone(), row.county.clone()?))).collect();
-        let from_its_end = |rule: &Rule| rule.anchor == [Instant::Until] && rule.ends.is_none();
-        let of_stays = |scheme: &&Scheme| {
-            scheme.rules.iter().filter(|rule| rule.fact == FactKind::RegionStay).all(from_its_end)
-        };
-        let last_decides = schemes.iter().all(of_stays);
+        let last_decides = schemes.iter().all(|scheme| scheme.counts_from_end_alone(FactKind::RegionStay));
         let mut regions = Regions { meant: Vec::new(), rows, county, since: 0, last_decides };
         let means = |near: usize| can_mean(&regions.told(near as u32, 0, 0, Basis::Visit(NO_KEY)), schemes);
         let meant = (0..2 * regions.rows.len()).map(means).collect();

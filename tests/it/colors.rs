@@ -1390,9 +1390,9 @@ fn every_pack_is_one_by_the_json_schema() {
 fn stays_in_regions_count_from_their_end_in_every_pack() {
     for (name, _) in EMBEDDED {
         let scheme = Scheme::load(name, Path::new(".")).unwrap();
-        assert!(scheme.anchors_only_at_until(FactKind::RegionStay), "{name}");
-        assert!(!scheme.anchors_only_at_until(FactKind::Case), "{name}");
-        assert!(scheme.anchors_only_at_until(FactKind::Checkin), "{name}: no rule counts from one");
+        assert!(scheme.counts_from_end_alone(FactKind::RegionStay), "{name}");
+        assert!(!scheme.counts_from_end_alone(FactKind::Case), "{name}");
+        assert!(scheme.counts_from_end_alone(FactKind::Checkin), "{name}: no rule counts from one");
     }
     let rule = r#"
 [[rule]]
@@ -1405,7 +1405,7 @@ basis = { en = "stayed", zh = "停留" }
     let counts = |anchor: &str| {
         let more = rule.replace("A-1", "A-2").replace("[\"until\"]", anchor);
         let scheme = Scheme::from_text(&pack(&[rule, &more].concat()), "a pack").unwrap();
-        scheme.anchors_only_at_until(FactKind::RegionStay)
+        scheme.counts_from_end_alone(FactKind::RegionStay)
     };
     assert_eq!(
         ["[\"until\"]", "[\"from\"]", "[\"until\", \"from\"]", "[\"from\", \"until\"]"].map(counts),
