@@ -18,7 +18,7 @@ use crate::store::publish::{self, read_published};
 use crate::time;
 
 /// Bytes of a table that is read whole, and so checked, when a few of its rows are asked for.
-const WHOLE_MAX: u64 = 4 << 20;
+const WHOLE_MAX: u64 = 64 << 10;
 
 /// A published run's folder with its record.
 pub struct Run {
@@ -235,18 +235,18 @@ impl Table {
 }
 
 /// Cells to look for, as the column holds them: millions of ids are compared as they are, not made into text one by one.
-pub enum Among<'t> {
+pub enum Among {
     /// Integers, sorted.
     Ints(Vec<i64>),
     /// Unsigned integers, sorted.
     Uints(Vec<u64>),
     /// Anything else, by its text.
-    Texts(&'t HashSet<String>),
+    Texts(HashSet<String>),
 }
 
-impl<'t> Among<'t> {
+impl Among {
     /// `texts` in a column of that type.
-    pub fn new(holds: &DataType, texts: &'t HashSet<String>) -> Among<'t> {
+    pub fn new(holds: &DataType, texts: &HashSet<String>) -> Among {
         fn sorted<T: Ord + ToString + std::str::FromStr>(texts: &HashSet<String>) -> Vec<T> {
             let same = |text: &String| text.parse::<T>().ok().filter(|id| id.to_string() == *text);
             let mut ids: Vec<T> = texts.iter().filter_map(same).collect();
@@ -256,7 +256,7 @@ impl<'t> Among<'t> {
         match holds {
             DataType::Int64 => Among::Ints(sorted(texts)),
             DataType::UInt64 => Among::Uints(sorted(texts)),
-            _ => Among::Texts(texts),
+            _ => Among::Texts(texts.clone()),
         }
     }
 

@@ -223,8 +223,9 @@ impl Persons {
             wanted.push((ids::token(id).expect("runs hold integers"), row as u32));
         }
         wanted.par_sort_unstable();
+        let together = wanted.len().div_ceil(rayon::current_num_threads()).clamp(64, 1 << 14);
         let found: Vec<Vec<(u32, u32)>> =
-            wanted.par_chunks(1 << 14).map(|wanted| find_all(runs, wanted)).collect::<Result<_>>()?;
+            wanted.par_chunks(together).map(|wanted| find_all(runs, wanted)).collect::<Result<_>>()?;
         found.into_iter().flatten().for_each(|(row, key)| keys[row as usize] = Some(key));
         Ok(keys)
     }

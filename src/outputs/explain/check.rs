@@ -245,16 +245,15 @@ impl<'a> Checked<'a> {
         sources: &Table,
         date: Date,
     ) -> Result<Checked<'a>> {
-        let mut cases: BTreeMap<u32, Vec<(Second, Second)>> = BTreeMap::new();
+        let (mut persons, mut spans) = (IdColumn::new(IdType::Text), Vec::new());
         let (mut places, mut window_ids) = (Vec::new(), Vec::<String>::new());
         for row in 0..sources.len() {
             let text = |name: &str| sources.text(name, row).map(Option::unwrap_or_default);
             let at = |name: &str| second(sources, name, row).map(Option::unwrap_or_default);
             let (id, span) = (text("source_id")?, (at("from")?, at("until")?));
             if text("source_kind")? == "person" {
-                if let Some(key) = store.persons().key(Id::Text(&id))? {
-                    cases.entry(key).or_default().push(span);
-                }
+                persons.push(Id::Text(&id));
+                spans.push(span);
                 continue;
             }
             let Some(venue) = store.venues().ids.key(Id::Text(&text("venue_id")?)) else { continue };
@@ -263,6 +262,12 @@ impl<'a> Checked<'a> {
                 window_ids.push(id);
             }
             places.push((window as u32, venue, span));
+        }
+        let mut cases: BTreeMap<u32, Vec<(Second, Second)>> = BTreeMap::new();
+        for (key, span) in store.persons().keys(&persons)?.into_iter().zip(spans) {
+            if let Some(key) = key {
+                cases.entry(key).or_default().push(span);
+            }
         }
         let zone = zone(&run.record.identity.time_zone)?;
         Ok(Checked {
