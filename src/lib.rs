@@ -62,3 +62,4 @@ pub mod person_set;
 pub mod progress;
 pub mod schema;
 pub mod time;
+pub mod words;

@@ -28,6 +28,7 @@ use crate::store::format::rejects_table;
 use crate::store::ingest::{self, Ingested, Report};
 use crate::store::publish;
 use crate::time;
+use crate::words::Words;
 
 /// Where a trace or a whole graph takes its visits from.
 pub enum From<'a> {
@@ -92,7 +93,7 @@ pub struct Trace {
     /// Where every row of the files read went.
     pub read: ReadRows,
     /// What the person who asked should know.
-    pub notes: Vec<String>,
+    pub notes: Vec<Words>,
 }
 
 /// Traces once and writes `contacts.parquet`, `exposures.parquet` and `rejects.parquet` into `out`.

@@ -32,6 +32,7 @@ use crate::store::manifest::FedWith;
 use crate::store::publish::create_folder;
 use crate::store::up_to::UpTo;
 use crate::time;
+use crate::words::Words;
 
 /// Hears of every stage as it begins and ends, to show it.
 pub trait Progress: Sync {
@@ -321,7 +322,10 @@ fn hold_or_approve(
     };
     match hold::approval(&config.hold, date, &hold::digest(&tables.changes)?, &why, &held) {
         Ok(names) => {
-            record.notes.push(format!("held and approved by {}: {why}", names.join(", ")));
+            record.notes.push(Words::new(
+                format!("held and approved by {}: {}", names.join(", "), why.en),
+                format!("曾被扣留，已由{}批准：{}", names.join("、"), why.zh),
+            ));
             Ok(())
         }
         Err(refused) => {
@@ -476,20 +480,27 @@ fn count(table: &RecordBatch, value: impl Fn(&dyn Fn(&str) -> String) -> String)
     counts
 }
 
-fn notes(store: &DiskStore, visits: &UpTo<'_>, facts: &Facts) -> Vec<String> {
+fn notes(store: &DiskStore, visits: &UpTo<'_>, facts: &Facts) -> Vec<Words> {
     let mut notes = facts.notes.clone();
     let all: u64 = store.days().iter().map(|d| d.visits).sum();
     let used: u64 = visits.days().iter().map(|d| d.visits).sum();
     if used < all {
-        notes.push(format!("{} visits begin after this night and were left out", all - used));
+        let later = all - used;
+        notes.push(Words::new(
+            format!("{later} visits begin after this night and were left out"),
+            format!("{later}次到访始于当晚之后，未计入"),
+        ));
     }
     let mut versions: BTreeMap<(&str, &str), u32> = BTreeMap::new();
     for input in &store.manifest().inputs {
         *versions.entry((&input.table, &input.file)).or_default() += 1;
     }
     for ((_, file), _) in versions.iter().filter(|(_, count)| **count > 1) {
-        notes.push(format!(
-            "{file} was delivered again with other content; rows it no longer holds stay in the store"
+        notes.push(Words::new(
+            format!(
+                "{file} was delivered again with other content; rows it no longer holds stay in the store"
+            ),
+            format!("{file} 再次送达且内容不同；其中已不再包含的行仍留在库中"),
         ));
     }
     notes

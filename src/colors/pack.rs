@@ -9,11 +9,12 @@ use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Unexpected, Visitor};
 use toml::de::{DeTable, DeValue};
 
-use super::scheme::{Phase, Range, Recognition, Rule, Scheme, Value, Wanted, Wording};
+use super::scheme::{Phase, Range, Recognition, Rule, Scheme, Value, Wanted};
 use super::vectors::VectorFact;
 use crate::error::{Error, Result};
 use crate::facts::kind::{FactKind, Holds};
 use crate::schema::did_you_mean;
+use crate::words::Words;
 
 /// No term is longer: a century is a slip of the pen.
 const DAYS_MAX: u32 = 36_500;
@@ -38,7 +39,7 @@ struct Pack {
     id: String,
     #[serde(deserialize_with = "whole")]
     version: u32,
-    name: Wording,
+    name: Words,
     time_zone: String,
     severity: Vec<String>,
     holds_last_day: bool,
@@ -50,7 +51,7 @@ struct Pack {
     national: Recognition,
     /// Who may lift the color of a rule that does not say.
     #[serde(default)]
-    lifted_by: Option<Wording>,
+    lifted_by: Option<Words>,
     #[serde(default)]
     rule: Vec<Rule>,
 }

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::facts::Fact;
 use crate::facts::kind::{Cell, FactKind, Holds, Instant};
 use crate::schema::did_you_mean;
+use crate::words::Words;
 
 pub use super::pack::json_schema;
 
@@ -40,7 +41,7 @@ pub struct Scheme {
     /// Version of its rules.
     pub version: u32,
     /// What it is called.
-    pub name: Wording,
+    pub name: Words,
     /// Zone of its civil days, unless the configuration sets one.
     pub time_zone: TimeZone,
     /// Colors, worst first; the last is that of a person without any reason.
@@ -72,16 +73,6 @@ pub struct Recognition {
     pub from: BTreeMap<String, String>,
 }
 
-/// A text in both languages.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Wording {
-    /// English.
-    pub en: String,
-    /// Chinese.
-    pub zh: String,
-}
-
 /// One rule: a kind of fact, and what follows from it for how long.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -101,9 +92,9 @@ pub struct Rule {
     pub ends: Option<Instant>,
     /// Who may lift the color before it ends, for lists; what the pack says, where the rule does not.
     #[serde(default)]
-    pub lifted_by: Option<Wording>,
+    pub lifted_by: Option<Words>,
     /// Why, in words for the person concerned.
-    pub basis: Wording,
+    pub basis: Words,
     /// Facts and what the pack must make of them; they show the rule.
     #[serde(default)]
     pub vectors: Vec<Vector>,

@@ -493,7 +493,7 @@ fn print_night(night: &Night, common: &Common) -> Result<()> {
     };
     let json = || {
         json!({"status": if night.known { "unchanged" } else { "published" }, "folder": night.folder, "date": night.record.date,
-            "counts": night.record.counts, "balance": night.record.balance, "notes": night.record.notes})
+            "counts": night.record.counts, "balance": night.record.balance, "notes": summary::notes(&night.record.notes)})
     };
     say(common, words, json)
 }
@@ -513,11 +513,11 @@ fn trace(args: &TraceArgs, common: &Common, screen: &Screen) -> Result<Outcome> 
             lines.push("no one was exposed".into());
         }
         lines.push(balance_words(&trace.read.balance));
-        lines.extend(trace.notes.iter().map(|note| format!("note: {note}")));
+        lines.extend(summary::notes(&trace.notes).iter().map(|note| format!("note: {note}")));
         lines.push(format!("  {}", args.out.display()));
         lines.join("\n")
     };
-    let json = || json!({"out": args.out, "counts": trace.counts, "balance": trace.read.balance, "notes": trace.notes});
+    let json = || json!({"out": args.out, "counts": trace.counts, "balance": trace.read.balance, "notes": summary::notes(&trace.notes)});
     say(common, words, json)?;
     Ok(outcome(&trace.read))
 }

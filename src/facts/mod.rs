@@ -23,6 +23,7 @@ use crate::store::VisitSource;
 use crate::store::format::RejectRow;
 use crate::store::persons::Persons;
 use crate::time::Second;
+use crate::words::Words;
 pub use kind::Told;
 pub use orders::Support;
 pub use places::Residences;
@@ -53,7 +54,7 @@ pub struct Facts {
     /// Their rejected rows.
     pub rejects: Vec<RejectRow>,
     /// What the person who runs this should know about them.
-    pub notes: Vec<String>,
+    pub notes: Vec<Words>,
 }
 
 /// A case row with its evidence.
@@ -187,13 +188,20 @@ impl Facts {
         let unknown =
             self.cases.iter().filter(|c| c.case.person as usize >= visits.persons().with_visits()).count();
         if unknown > 0 {
-            self.notes.push(format!("{unknown} of {} case rows: the person has no visit", self.cases.len()));
+            let all = self.cases.len();
+            self.notes.push(Words::new(
+                format!("{unknown} of {all} case rows: the person has no visit"),
+                format!("{all}行病例中有{unknown}行：该人没有到访记录"),
+            ));
         }
         if rows.len() > self.cases.len() {
             let not_standing = rows.len() - self.cases.len();
-            self.notes.push(format!(
-                "{not_standing} of {} case rows do not stand: withdrawals, withdrawn, or not yet known",
-                rows.len()
+            let all = rows.len();
+            self.notes.push(Words::new(
+                format!(
+                    "{not_standing} of {all} case rows do not stand: withdrawals, withdrawn, or not yet known"
+                ),
+                format!("{all}行病例中有{not_standing}行不成立：为撤销记录、已被撤销，或尚未获知"),
             ));
         }
         self.close(files);
@@ -278,7 +286,11 @@ impl Facts {
         });
         let unknown = rows.iter().filter(|(_, venue, ..)| venue.is_none()).count();
         if unknown > 0 {
-            self.notes.push(format!("{unknown} of {} windows: no one has visited the venue", rows.len()));
+            let all = rows.len();
+            self.notes.push(Words::new(
+                format!("{unknown} of {all} windows: no one has visited the venue"),
+                format!("{all}个暴露场所时段中有{unknown}个：该场所无人到访"),
+            ));
         }
         let place = |(((window, _, from, until, advice), _, file, row), venue, _, known_at)| {
             let venue: Option<u32> = venue;

@@ -10,6 +10,7 @@ use crate::records::told::ORDER_DAYS;
 use crate::rings::{Traced, TracedPerson};
 use crate::store::format::RejectRow;
 use crate::time::{DAY_S, FOREVER, Second};
+use crate::words::Words;
 
 impl Facts {
     /// Everyone about whom there is an order, with when the first was issued.
@@ -91,9 +92,10 @@ impl Facts {
             });
         }
         if !refused.is_empty() {
-            self.notes.push(format!(
-                "{} orders refused: no health fact of the person was known when it was issued",
-                refused.len()
+            let count = refused.len();
+            self.notes.push(Words::new(
+                format!("{count} orders refused: no health fact of the person was known when it was issued"),
+                format!("{count}项人工指令被拒绝：签发时不知道该人的任何健康事实"),
             ));
         }
     }

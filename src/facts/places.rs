@@ -18,6 +18,7 @@ use crate::records::told::{self, ORDER_DAYS, PlaceRow, StayRow};
 use crate::records::{self, FileRows, InputRow, venues};
 use crate::store::{Measured, VisitSource};
 use crate::time::{DAY_S, FOREVER, Second, end_of_day, local_date};
+use crate::words::w;
 
 /// Days back of which no one asks: further than the first instant there is.
 const FAR_DAYS: u32 = 100_000;
@@ -235,8 +236,10 @@ impl Facts {
         self.told.extend(trips.iter().zip(&at).map(trip));
         if config.table("regions").paths.is_empty() {
             if !trips.is_empty() {
-                self.notes
-                    .push("trips are given but no regions: which level they have cannot be said".into());
+                self.notes.push(w(
+                    "trips are given but no regions: which level they have cannot be said",
+                    "有行程而无地区风险等级表：无法得知所到地区的等级",
+                ));
             }
             return Ok(());
         }

@@ -16,6 +16,7 @@ use crate::records;
 use crate::records::rejects::Reason;
 use crate::records::told::{self, FactTable, ToldRow};
 use crate::time::{FOREVER, Second};
+use crate::words::{Words, w};
 
 impl Facts {
     /// Reads the tables of facts about persons; with `as_of`, what became known then or later is left out.
@@ -98,11 +99,10 @@ impl Facts {
             }
             !wrong
         });
-        self.notes.push(format!(
-            "{} corrections took back {} facts; {} name no fact that is known",
-            named.len(),
-            before - self.told.len(),
-            named.len() - found.len()
+        let (all, taken, idle) = (named.len(), before - self.told.len(), named.len() - found.len());
+        self.notes.push(Words::new(
+            format!("{all} corrections took back {taken} facts; {idle} name no fact that is known"),
+            format!("{all}项更正撤回了{taken}项事实；其中{idle}项所指的事实不存在"),
         ));
     }
 
@@ -111,7 +111,7 @@ impl Facts {
     pub fn recognise(&mut self, scheme: &Scheme) {
         let mut lost: BTreeMap<(String, String), u64> = BTreeMap::new();
         let mut known: BTreeMap<(String, String), Option<String>> = BTreeMap::new();
-        let mut told: BTreeMap<String, u64> = BTreeMap::new();
+        let mut told: BTreeMap<Words, u64> = BTreeMap::new();
         self.told.retain_mut(|(_, told)| {
             if told.kind != FactKind::Push {
                 return true;
@@ -136,12 +136,17 @@ impl Facts {
             let known = shipped.is_some_and(|(id, text)| {
                 Scheme::from_text(text, id).is_ok_and(|known| known.severity.contains(&color))
             });
-            let what =
-                if known { format!("{color} of {theirs}") } else { "an unknown color or scheme".into() };
+            let what = match known {
+                true => Words::new(format!("{color} of {theirs}"), format!("{theirs} 的 {color}")),
+                false => w("an unknown color or scheme", "未知的颜色或方案"),
+            };
             *told.entry(what).or_insert(0) += count;
         }
         for (what, count) in told {
-            self.notes.push(format!("{count} pushes are lost: {what} has no counterpart in {}", scheme.id));
+            self.notes.push(Words::new(
+                format!("{count} pushes are lost: {} has no counterpart in {}", what.en, scheme.id),
+                format!("{count}条外地推送未被采用：{}在 {} 中没有对应颜色", what.zh, scheme.id),
+            ));
         }
     }
 
@@ -153,11 +158,17 @@ impl Facts {
             };
             let count = self.told.iter().filter(unasked).count();
             if count > 0 {
-                let kind = kind.word();
-                self.notes.push(format!(
-                    "{count} facts of kind {kind}: no rule of {} makes anything of their color",
-                    scheme.id
-                ));
+                let id = &scheme.id;
+                self.notes.push(match kind {
+                    FactKind::Push => Words::new(
+                        format!("{count} colors pushed from elsewhere change nothing: no rule of {id} is about them"),
+                        format!("{count}条外地推送的颜色不起作用：{id} 没有相应的规则"),
+                    ),
+                    _ => Words::new(
+                        format!("{count} manual orders change nothing: no rule of {id} is about their color"),
+                        format!("{count}项人工指令不起作用：{id} 没有针对其颜色的规则"),
+                    ),
+                });
             }
         }
     }
@@ -170,9 +181,10 @@ impl Facts {
         });
         let unknown = unknown.count();
         if unknown > 0 {
-            self.notes.push(format!(
-                "{unknown} appeals or confirmations name a rule that {} does not have",
-                scheme.id
+            let id = &scheme.id;
+            self.notes.push(Words::new(
+                format!("{unknown} appeals or confirmations name a rule that {id} does not have"),
+                format!("{unknown}项申诉或解除确认所指的规则在 {id} 中不存在"),
             ));
         }
     }

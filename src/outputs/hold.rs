@@ -14,6 +14,7 @@ use crate::outputs::csv::plain;
 use crate::outputs::record::Counts;
 use crate::records::told::same_name;
 use crate::store::format::{Layout, properties, to_bytes};
+use crate::words::Words;
 
 /// Nights before which nothing is usual.
 const NIGHTS_MIN: usize = 3;
@@ -62,7 +63,7 @@ pub fn unusual(
     recent: &[u64],
     (residents, homes): (&BTreeMap<String, u64>, &[Option<&str>]),
     scheme: &Scheme,
-) -> Option<String> {
+) -> Option<Words> {
     assert_eq!(homes.len(), changes.num_rows(), "a home, if known, of everyone who changes");
     let cell = |name: &str, row: usize| {
         plain(changes.column_by_name(name).expect("a column of changes"), row).unwrap_or_default()
@@ -83,11 +84,15 @@ pub fn unusual(
         // Of an even number the larger of the two in the middle, so that there is no fraction.
         let median = sorted[sorted.len() / 2];
         if worse > median.saturating_mul(config.multiple) {
-            return Some(format!(
-                "{worse} persons would turn to a worse color; the median of the last {} nights is {median}, and more \
-                 than {} times as many are held",
-                sorted.len(),
-                config.multiple
+            let (nights, multiple) = (sorted.len(), config.multiple);
+            return Some(Words::new(
+                format!(
+                    "{worse} persons would turn to a worse color; the median of the last {nights} nights is {median}, and \
+                     more than {multiple} times as many are held"
+                ),
+                format!(
+                    "将有{worse}人颜色加重；最近{nights}晚的中位数为{median}，超过其{multiple}倍即被扣留"
+                ),
             ));
         }
     }
@@ -98,7 +103,10 @@ pub fn unusual(
     };
     by_region.iter().find(over).map(|(region, worse)| {
         let all = residents[*region];
-        format!("{worse} of {all} residents of region {region} would turn to a worse color; more than {percent} percent are held")
+        Words::new(
+            format!("{worse} of {all} residents of region {region} would turn to a worse color; more than {percent} percent are held"),
+            format!("地区 {region} 的{all}名居民中将有{worse}人颜色加重；超过{percent}%即被扣留"),
+        )
     })
 }
 
@@ -110,13 +118,13 @@ pub fn approval(
     config: &HoldConfig,
     date: Date,
     digest: &str,
-    why: &str,
+    why: &Words,
     place: &Path,
 ) -> Result<Vec<String>> {
     let path = config.approvals.join(format!("{date}.toml"));
     if !path.exists() {
         return Err(Error::Held {
-            what: format!("the night of {date} is held: {why}"),
+            what: format!("the night of {date} is held: {}", why.en),
             help: format!(
                 "look at {}; to publish it write {}:\n    changes = \"{digest}\"\n    approved_by = [\"…\", \"…\"]\n  with two names, and run the same command again",
                 place.display(),

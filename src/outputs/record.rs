@@ -10,6 +10,7 @@ use crate::facts::Facts;
 use crate::records::rejects::FileBalance;
 use crate::rings::{SourceRef, Traced};
 use crate::store::VisitSource;
+use crate::words::Words;
 
 /// `run.json`: what a night was made from and what it made. No wall clock: the same inputs give the same record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,7 +27,7 @@ pub struct RunRecord {
     /// What was found.
     pub counts: Counts,
     /// What the person who runs this should know.
-    pub notes: Vec<String>,
+    pub notes: Vec<Words>,
     /// Files of the run.
     pub outputs: Vec<Output>,
 }

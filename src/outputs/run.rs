@@ -17,6 +17,7 @@ use crate::outputs::report::{Audience, Report, Tables};
 use crate::outputs::{lists, tables};
 use crate::records::rejects::FileBalance;
 use crate::store::publish::{self, Lock, UNFINISHED};
+use crate::words::Words;
 
 /// The runs folder, held by this process.
 pub struct Runs {
@@ -230,7 +231,7 @@ pub fn publish(
     place: &Path,
     tables: &NightTables,
     mut record: RunRecord,
-    (scheme, held): (&Scheme, Option<&str>),
+    (scheme, held): (&Scheme, Option<&Words>),
 ) -> Result<()> {
     record.inputs.iter().try_for_each(FileBalance::check)?;
     super::register::check_evidence(&tables.colors, &tables.evidence, &tables.sources)?;
@@ -248,7 +249,7 @@ fn write_all(
     work: &Path,
     tables: &NightTables,
     record: &mut RunRecord,
-    (scheme, held): (&Scheme, Option<&str>),
+    (scheme, held): (&Scheme, Option<&Words>),
 ) -> Result<()> {
     publish::create_folder(work)?;
     let write = |(name, table): &(&str, &RecordBatch)| {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::colors::Scheme;
 use crate::outputs::record::RunRecord;
+use crate::words::Words;
 
 /// How many persons a scheme gives a color, by the rule that decides.
 pub struct Outlook {
@@ -113,9 +114,7 @@ pub fn text(record: &RunRecord, scheme: &Scheme, folder: &Path) -> String {
             format!("{} (since {since})", changes.join(", "))
         },
     );
-    for note in &record.notes {
-        lines.push(format!("  note: {note}"));
-    }
+    lines.extend(notes(&record.notes).iter().map(|note| format!("  note: {note}")));
     lines.push(String::new());
     lines.push(format!("  {}", folder.display()));
     for (file, what) in [
@@ -142,6 +141,11 @@ pub fn text(record: &RunRecord, scheme: &Scheme, folder: &Path) -> String {
         lines.push(format!("    {file:<18}{what}"));
     }
     lines.join("\n")
+}
+
+/// The English of notes, for a screen.
+pub fn notes(notes: &[Words]) -> Vec<&str> {
+    notes.iter().map(|note| note.en.as_str()).collect()
 }
 
 /// A number and its noun: `1 case`, `2 cases`.

@@ -793,7 +793,7 @@ fn an_order_needs_two_people_and_a_fact_of_its_time() {
     );
     let notes = record(&folder, "2022-03-05")["notes"].to_string();
     assert!(
-        notes.contains("1 facts of kind order: no rule of red-code makes anything of their color"),
+        notes.contains("1 manual orders change nothing: no rule of red-code is about their color"),
         "{notes}"
     );
 }

@@ -7,10 +7,10 @@ use jiff::tz::TimeZone;
 
 use super::{Against, Explanation, Identify, LISTED, ReasonTold, Role, Step, Who};
 use crate::colors::Scheme;
-use crate::colors::scheme::Wording;
 use crate::facts::kind::{Cell, FactKind, Told};
 use crate::outputs::tables::NO_REGION;
 use crate::time::{Second, format_duration, format_local, local_date};
+use crate::words::Words;
 
 /// The language of an explanation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -113,7 +113,7 @@ impl Language {
         }
     }
 
-    fn of(self, wording: &Wording) -> &str {
+    fn of(self, wording: &Words) -> &str {
         match self {
             Language::En => &wording.en,
             Language::Zh => &wording.zh,

@@ -76,6 +76,7 @@ fn curve(source: &Source<'_>, cases: &BTreeMap<String, Case>) -> Table {
         cases.values().filter_map(|case| Some(days_between(case.onset?, case.reported?))).collect();
     delays.sort_unstable();
     let incomplete = quantile(&delays, 90).unwrap_or(INCOMPLETE_DAYS).clamp(1, 14);
+    let without = cases.values().filter(|case| case.onset.is_none()).count() as u64;
     let on = |day: Date, status: Option<&str>, at: fn(&Case) -> Option<Date>| {
         let is = |case: &&Case| at(case) == Some(day) && status.is_none_or(|status| case.status == status);
         cases.values().filter(is).count() as u64
@@ -99,7 +100,7 @@ fn curve(source: &Source<'_>, cases: &BTreeMap<String, Case>) -> Table {
             for mean in [4, 8] {
                 if matches!(row[mean], Cell::Tenths(tenths) if tenths > 0 && tenths * 7 < source.audience.suppress_below as i64 * 10)
                 {
-                    row[mean] = Cell::Text("<…".into());
+                    row[mean] = suppress::withheld();
                 }
             }
         }
@@ -115,10 +116,7 @@ fn curve(source: &Source<'_>, cases: &BTreeMap<String, Case>) -> Table {
     let mut table = Table::new(
         "epidemic_curve",
         w("Epidemic curve", "流行曲线"),
-        w(
-            "Cases by day of onset and by day of report, with the mean of the last 7 days. By onset, the marked days are incomplete: nine of ten cases so far were reported within that time.",
-            "按发病日与报告日统计的病例，附近7天均值。按发病日，标记的日期尚不完整：迄今九成病例在该时限内报告。",
-        ),
+        about_curve(incomplete, !delays.is_empty(), without, source),
         Some("epidemic_curve"),
     )
     .column("date", Kind::Date, w("day", "日期"));
@@ -134,6 +132,26 @@ fn curve(source: &Source<'_>, cases: &BTreeMap<String, Case>) -> Table {
     table
         .column("incomplete", Kind::Count, w("onset incomplete (1 = yes)", "发病数不完整（1＝是）"))
         .rows(rows)
+}
+
+fn about_curve(incomplete: i64, known: bool, without: u64, source: &Source<'_>) -> super::Words {
+    let (why, why_zh) = match known {
+        true => ("nine of ten cases so far were reported within that time", "迄今九成病例在该时限内报告"),
+        false => ("how long reports take is not known yet", "报告所需时间尚不可知"),
+    };
+    let mut count = Cell::count(without);
+    if source.audience.public {
+        suppress::each([&mut count], source.audience.suppress_below);
+    }
+    let count = count.in_csv();
+    w(
+        &format!(
+            "Cases by day of onset and by day of report, with the mean of the last 7 days. By onset, the last days, {incomplete} in all, are marked as incomplete: {why}. Cases without a day of onset, not in the first chart: {count}."
+        ),
+        &format!(
+            "按发病日与报告日统计的病例，附近7天均值。按发病日，最近{incomplete}天标记为尚不完整：{why_zh}。无发病日、未列入发病图的病例：{count}例。"
+        ),
+    )
 }
 
 fn transmission(source: &Source<'_>, cases: &BTreeMap<String, Case>) -> Result<Table> {
@@ -229,15 +247,15 @@ fn delays(source: &Source<'_>, cases: &BTreeMap<String, Case>) -> Result<Table> 
         "delays",
         w("How long it took", "耗时"),
         w(
-            "Close contacts who were colored tonight: local days from their first exposure to the report of the case, from that to their color, and both together.",
-            "今晚被赋码的密接者：从首次暴露到病例报告、从报告到赋码，以及两者合计的天数。",
+            "Close contacts who were colored tonight: days from their first exposure to the report of the case, from that to their color, and both together. Days are those of the calendar in the time zone above.",
+            "今晚被赋码的密接者：从首次暴露到病例报告、从报告到赋码，以及两者合计的天数。按上方时区的日历天计。",
         ),
         Some("delays"),
     )
     .column("measure", Kind::Word, w("from … to …", "起止"))
     .column("persons", Kind::Count, w("people", "人数"))
     .column("median", Kind::Days, w("median", "中位数"))
-    .column("p90", Kind::Days, w("90 % within", "90%以内"))
+    .column("p90", Kind::Days, w("90th percentile", "第90百分位数"))
     .column("longest", Kind::Days, w("longest", "最长"))
     .rows(rows))
 }

@@ -51,8 +51,11 @@ fn flow(source: &Source<'_>) -> Result<Table> {
         "color_flow",
         w("From the night before to tonight", "从前一晚到今晚"),
         w(
-            "People by color before and tonight; whoever is and was healthy is left out.",
-            "按前后颜色统计的人数；一直健康者不列。",
+            &format!(
+                "People by color before and tonight; whoever was and is {} is left out.",
+                source.scheme.healthy()
+            ),
+            &format!("按前后颜色统计的人数；前后均为{}者不列。", words::color(source.scheme.healthy()).zh),
         ),
         Some("color_flow"),
     )
@@ -102,7 +105,8 @@ fn districts(source: &Source<'_>) -> Result<Table> {
     let severity: Vec<&String> =
         source.scheme.severity.iter().filter(|color| Some(color.as_str()) != healthy).collect();
     let row = |(region, district): (String, District)| {
-        let mut row = vec![Cell::Text(region), district.residents.map_or(EMPTY, Cell::count)];
+        let mut row =
+            vec![Cell::Words(words::district(&region)), district.residents.map_or(EMPTY, Cell::count)];
         for color in &severity {
             let count = district.colors.get(*color).copied().unwrap_or(0);
             row.push(Cell::count(count));
@@ -125,8 +129,8 @@ fn districts(source: &Source<'_>) -> Result<Table> {
         "districts",
         w("Districts", "各地区"),
         w(
-            "People by color in each district, also for every 100,000 residents; those new on the register tonight, released tonight, and overdue: their term is over but something is missing.",
-            "各地区各颜色人数及每10万居民的比率；今晚新登记、今晚解除，以及逾期者：期限已满但仍缺条件。",
+            "People by color in each district, also for every 100,000 residents; those newly colored tonight, released tonight, and overdue: their term is over but something is missing.",
+            "各地区各颜色人数及每10万居民的比率；今晚新赋码、今晚解除，以及逾期者：期限已满但仍缺条件。",
         ),
         Some("districts"),
     )
@@ -138,7 +142,7 @@ fn districts(source: &Source<'_>) -> Result<Table> {
         table = table.column(color, Kind::Count, title).column(format!("{color}_rate"), Kind::Decimal, per);
     }
     Ok(table
-        .column("new", Kind::Count, w("new tonight", "今晚新增"))
+        .column("new", Kind::Count, w("newly colored", "今晚新赋码"))
         .column("released", Kind::Count, w("released tonight", "今晚解除"))
         .column("overdue", Kind::Count, w("overdue", "逾期"))
         .rows(rows))
@@ -164,15 +168,15 @@ fn rules(source: &Source<'_>, flow: &Table) -> Table {
     suppress_parts(&mut rows, 2, 4, hidden);
     suppress::each(rows.iter_mut().map(|row| &mut row[3]), source.audience.suppress_below);
     // Most people have one reason: whoever has it is nearly whom it decides for.
-    for row in rows.iter_mut().filter(|row| matches!(&row[4], Cell::Text(text) if text == "<…")) {
+    for row in rows.iter_mut().filter(|row| row[4] == suppress::withheld()) {
         row[3] = row[4].clone();
     }
     Table::new(
         "rules",
         w("Rules at work", "各规则的作用"),
         w(
-            "People with a reason by each rule, and those whose color it decides.",
-            "各规则涉及的人数，以及由其决定颜色的人数。",
+            "People with a reason by each rule tonight, and those whose color it decides. A reason whose term is over counts no more: not every contact has one.",
+            "今晚各规则涉及的人数，以及由其决定颜色的人数。期限已满的原因不再计入，因此并非每名接触者都有原因。",
         ),
         None,
     )
@@ -180,7 +184,7 @@ fn rules(source: &Source<'_>, flow: &Table) -> Table {
     .column("basis", Kind::Word, w("why", "原因"))
     .column("color", Kind::Color, w("color", "颜色"))
     .column("persons", Kind::Count, w("people with it", "涉及人数"))
-    .column("decides", Kind::Count, w("decides for", "决定人数"))
+    .column("decides", Kind::Count, w("decides for", "由其定码人数"))
     .rows(rows)
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::rows::{Rows, mean, quantile, tally};
 use super::tonight::hide_derived;
-use super::words::w;
+use super::words::{self, NO_CATEGORY, w};
 use super::{Cell, EMPTY, Kind, Section, Source, Table, suppress};
 use crate::error::Result;
 use crate::time::{self, Second};
@@ -156,8 +156,8 @@ fn rings(source: &Source<'_>) -> Result<Table> {
         "rings",
         w("Rings", "接触圈"),
         w(
-            "Ring 1 are close contacts, ring 2 secondary contacts. Observed is time in which scans show both there; inferred follows from an assumed length of stay.",
-            "第1圈为密接，第2圈为次密接。“观察”指扫码显示两人均在场的时间；“推断”由假定的停留时长得出。",
+            "Ring 1 are close contacts, ring 2 secondary contacts. Observed is time in which scans show both there; inferred follows from an assumed length of stay. Minutes are rounded down.",
+            "第1圈为密接，第2圈为次密接。“观察”指扫码显示两人均在场的时间；“推断”由假定的停留时长得出。分钟数向下取整。",
         ),
         Some("rings"),
     )
@@ -165,8 +165,8 @@ fn rings(source: &Source<'_>) -> Result<Table> {
     .column("persons", Kind::Count, w("people", "人数"))
     .column("exposures", Kind::Count, w("exposures", "暴露次数"))
     .column("minutes", Kind::Minutes, w("minutes together", "共处分钟"))
-    .column("observed_minutes", Kind::Minutes, w("observed minutes", "观察到的分钟"))
-    .column("inferred_minutes", Kind::Minutes, w("inferred minutes", "推断的分钟"))
+    .column("observed_minutes", Kind::Minutes, w("observed minutes", "观察分钟"))
+    .column("inferred_minutes", Kind::Minutes, w("inferred minutes", "推断分钟"))
     .rows(rows))
 }
 
@@ -238,8 +238,8 @@ fn per_case(source: &Source<'_>, exposures: &Exposures) -> Result<(Table, Table)
         Some("contacts_per_case"),
     )
     .column("contacts", Kind::Text, w("contacts", "接触者人数"))
-    .column("cases_ring_1", Kind::Count, w("cases, close contacts", "病例数（密接）"))
-    .column("cases_ring_2", Kind::Count, w("cases, secondary contacts", "病例数（次密接）"))
+    .column("cases_ring_1", Kind::Count, w("cases by close contacts", "病例数（按密接）"))
+    .column("cases_ring_2", Kind::Count, w("cases by secondary contacts", "病例数（按次密接）"))
     .rows(rows);
     let row = |(ring, counts): (i64, &Vec<i64>)| {
         let cell = |percent| quantile(counts, percent).map_or(EMPTY, Cell::Whole);
@@ -266,20 +266,20 @@ fn per_case(source: &Source<'_>, exposures: &Exposures) -> Result<(Table, Table)
     }
     let summary = Table::new(
         "contacts_summary",
-        w("Contacts per case, in numbers", "每例接触者：统计"),
+        w("Contacts per case, in numbers", "每例病例接触者数：统计"),
         w(
             "Nearest-rank quantiles over all cases, those without contacts too.",
-            "对全部病例（含无接触者的）取最近秩分位数。",
+            "全部病例（含无接触者的病例）的最近秩分位数。",
         ),
         None,
     )
     .column("ring", Kind::Count, w("ring", "圈"))
     .column("cases", Kind::Count, w("cases", "病例"))
     .column("least", Kind::Count, w("fewest", "最少"))
-    .column("quarter", Kind::Count, w("25 %", "25%"))
+    .column("quarter", Kind::Count, w("25%", "25%"))
     .column("median", Kind::Count, w("median", "中位数"))
-    .column("three_quarters", Kind::Count, w("75 %", "75%"))
-    .column("p90", Kind::Count, w("90 %", "90%"))
+    .column("three_quarters", Kind::Count, w("75%", "75%"))
+    .column("p90", Kind::Count, w("90%", "90%"))
     .column("most", Kind::Count, w("most", "最多"))
     .column("mean", Kind::Decimal, w("mean", "均值"))
     .rows(rows);
@@ -309,7 +309,7 @@ fn category_of(venues: &Venues, exposures: &Exposures) -> Vec<String> {
     let categories = venues.rows.texts("category").unwrap_or_default();
     let of = |id: &String| {
         let row = venues.at.get(id).copied();
-        row.and_then(|row| categories.get(row).copied().flatten()).unwrap_or("unknown").to_string()
+        row.and_then(|row| categories.get(row).copied().flatten()).unwrap_or(NO_CATEGORY).to_string()
     };
     exposures.venues.iter().map(of).collect()
 }
@@ -317,7 +317,7 @@ fn category_of(venues: &Venues, exposures: &Exposures) -> Vec<String> {
 fn hot_spots(source: &Source<'_>, exposures: &Exposures, venues: &Venues) -> Table {
     let about = w(
         "Cases among the visitors of the last 14 days against as many as chance would bring, were cases people like any other; the chance is that of as many or more (hypergeometric), not yet corrected for looking at many venues.",
-        "近14天访客中的病例数，与“病例与他人无异”时偶然会出现的数目相比；概率为出现同样多或更多病例的概率（超几何分布），未作多重比较校正。",
+        "近14天访客中的病例数，与假定病例与他人无异时随机期望的数目相比；概率为出现同样多或更多病例的概率（超几何分布），未作多重比较校正。",
     );
     let title = w("Venue hot spots", "热点场所");
     if source.audience.public {
@@ -345,8 +345,8 @@ fn hot_spots(source: &Source<'_>, exposures: &Exposures, venues: &Venues) -> Tab
         vec![
             Cell::text(Some(*id)),
             Cell::text(names[*row]),
-            Cell::text(categories[*row]),
-            Cell::text(regions[*row]),
+            categories[*row].map_or(EMPTY, |name| Cell::Words(words::category(name))),
+            regions[*row].map_or(EMPTY, |name| Cell::Words(words::district(name))),
             visitors[*row].map_or(EMPTY, Cell::Whole),
             Cell::Whole(cases),
             expected.map_or(EMPTY, Cell::Thousandths),
@@ -368,11 +368,11 @@ fn hot_spots(source: &Source<'_>, exposures: &Exposures, venues: &Venues) -> Tab
         .column("region_id", Kind::Text, w("district", "地区"))
         .column("visitors", Kind::Count, w("visitors", "访客"))
         .column("cases", Kind::Count, w("cases", "病例"))
-        .column("expected_cases", Kind::Decimal, w("expected by chance", "偶然预期"))
-        .column("ratio", Kind::Decimal, w("times the expected", "为预期的倍数"))
+        .column("expected_cases", Kind::Decimal, w("expected by chance", "随机期望"))
+        .column("ratio", Kind::Decimal, w("times the expected", "为期望的倍数"))
         .column("contacts", Kind::Count, w("close contacts", "密接"))
         .column("minutes", Kind::Minutes, w("minutes together", "共处分钟"))
-        .column("p_value", Kind::Text, w("chance of as many", "概率"))
+        .column("p_value", Kind::Text, w("chance of as many or more", "出现同样多或更多的概率"))
         .rows(rows)
 }
 
@@ -380,7 +380,8 @@ fn hot_spots(source: &Source<'_>, exposures: &Exposures, venues: &Venues) -> Tab
 fn by_kind(source: &Source<'_>, exposures: &Exposures, venues: &Venues, title: super::Words) -> Table {
     let categories = category_of(venues, exposures);
     let row = |(category, spot): (&str, Spot)| {
-        vec![Cell::text(Some(category)), Cell::count(spot.contacts.len() as u64), minutes(spot.overlap_s)]
+        let name = Cell::Words(words::category(category));
+        vec![name, Cell::count(spot.contacts.len() as u64), minutes(spot.overlap_s)]
     };
     let mut rows: Vec<Vec<Cell>> =
         spots(exposures, |venue| categories[venue].as_str()).into_iter().map(row).collect();
@@ -445,7 +446,7 @@ fn by_category(source: &Source<'_>, exposures: &Exposures, venues: &Venues) -> T
     let row = |(category, spot): (&str, Spot)| {
         let (overlap, observed) = (spot.overlap_s / 60, (spot.observed_s / 60).min(spot.overlap_s / 60));
         vec![
-            Cell::text(Some(category)),
+            Cell::Words(words::category(category)),
             Cell::count(spot.contacts.len() as u64),
             Cell::count(overlap),
             Cell::count(observed),
@@ -462,15 +463,15 @@ fn by_category(source: &Source<'_>, exposures: &Exposures, venues: &Venues) -> T
         "observed_by_category",
         w("Observed and inferred time", "观察与推断的时间"),
         w(
-            "Minutes that close contacts shared with a source, by kind of venue. Check-in alone makes most of it an assumption.",
-            "密接者与传染源共处的分钟数，按场所类别。仅有签到时，大部分为推断。",
+            "Minutes that close contacts shared with a source, by kind of venue. Where people only check in, most of it is inferred. Minutes are rounded down.",
+            "密接者与传染源共处的分钟数，按场所类别。仅有签到处，大部分为推断。分钟数向下取整。",
         ),
         Some("observed"),
     )
     .column("category", Kind::Text, w("category", "类别"))
     .column("contacts", Kind::Count, w("close contacts", "密接"))
     .column("minutes", Kind::Minutes, w("minutes together", "共处分钟"))
-    .column("observed_minutes", Kind::Minutes, w("observed minutes", "观察到的分钟"))
-    .column("inferred_minutes", Kind::Minutes, w("inferred minutes", "推断的分钟"))
+    .column("observed_minutes", Kind::Minutes, w("observed minutes", "观察分钟"))
+    .column("inferred_minutes", Kind::Minutes, w("inferred minutes", "推断分钟"))
     .rows(rows)
 }

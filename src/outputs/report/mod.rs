@@ -284,8 +284,8 @@ pub struct Report {
     suppress_below: u64,
     scheme: SchemeOf,
     before: Option<String>,
-    held: Option<String>,
-    messages: Vec<String>,
+    held: Option<Words>,
+    messages: Vec<Words>,
     facts: Vec<Figure>,
     sections: Vec<Section>,
 }
@@ -308,7 +308,7 @@ impl Report {
         tables: &dyn Tables,
         record: &RunRecord,
         scheme: &Scheme,
-        held: Option<&str>,
+        held: Option<&Words>,
         audience: Audience,
     ) -> Result<Report> {
         let date = crate::time::parse_date(&record.date)?;
@@ -332,7 +332,7 @@ impl Report {
             suppress_below: audience.suppress_below,
             scheme: SchemeOf::new(scheme),
             before: record.identity.before.as_ref().map(|before| before.date.clone()),
-            held: held.map(str::to_string),
+            held: held.cloned(),
             // What the program says may hold small counts.
             messages: if audience.public { Vec::new() } else { record.notes.clone() },
             facts: tonight::figures(&source)?,

@@ -8,6 +8,7 @@ const tables = new Map(report.sections.flatMap((section) => section.tables.map((
 
 // The most rows and days a chart shows; the rest is in the table, and a note says so.
 const ROWS_MAX = 60;
+const SPOTS_MAX = 20;
 const DAYS_MAX = 400;
 // A4 between the margins of page.css, in CSS pixels; the height leaves room for a heading.
 const PAPER = { width: 685, height: 800 };
@@ -15,29 +16,31 @@ const PAPER = { width: 685, height: 800 };
 const WORDS = {
   nothing: { en: "Nothing to draw: there are no rows.", zh: "没有可绘制的数据。" },
   failed: { en: "This chart could not be drawn; its numbers are in the table.", zh: "此图无法绘制，数字见表格。" },
-  cut: { en: "Drawn: the first {n} of {all}.", zh: "图中仅绘制前 {n} 项，共 {all} 项。" },
-  stayed: { en: "Left out: {n} persons who were and stay {color}.", zh: "未绘出：一直为{color}的 {n} 人。" },
-  withheld: { en: "withheld", zh: "不公布" },
+  cut: { en: "Drawn are the first {n} of {all}.", zh: "图中仅绘制前{n}项，共{all}项。" },
+  stayed: { en: "Left out: {n} people who were and stay {color}.", zh: "未绘出前后均为{color}的{n}人。" },
+  withheld: { en: "withheld number: the bar is incomplete", zh: "数值不公布，图形不完整" },
   noRule: { en: "no rule: no reason is left", zh: "无规则（已无赋码原因）" },
-  persons: { en: "persons", zh: "人数" },
+  persons: { en: "people", zh: "人数" },
+  contacts: { en: "close contacts", zh: "密接人数" },
+  perCase: { en: "contacts per case", zh: "每例病例的接触者数" },
   minutes: { en: "minutes", zh: "分钟" },
   days: { en: "days", zh: "天" },
   cases: { en: "cases", zh: "病例数" },
   share: { en: "share, %", zh: "占比（%）" },
-  ring: { en: "ring {n} ({persons} persons)", zh: "第 {n} 圈（{persons} 人）" },
-  onset: { en: "By day of onset", zh: "按发病日" },
-  report: { en: "By day of report", zh: "按报告日" },
+  ring: { en: "ring {n}\n({persons} people)", zh: "第{n}圈\n（{persons}人）" },
+  onset: { en: "Cases by day of onset", zh: "病例数，按发病日" },
+  report: { en: "Cases by day of report", zh: "病例数，按报告日" },
   confirmed: { en: "confirmed", zh: "确诊" },
-  asymptomatic: { en: "asymptomatic", zh: "无症状感染" },
+  asymptomatic: { en: "asymptomatic", zh: "无症状" },
   suspected: { en: "suspected", zh: "疑似" },
-  mean: { en: "7-day mean", zh: "7 日均值" },
+  mean: { en: "7-day mean", zh: "7日均值" },
   incomplete: { en: "day not yet complete", zh: "数据尚不完整" },
-  root: { en: "case, infector not known", zh: "病例（感染来源不明）" },
-  infected: { en: "case, infector known", zh: "病例（感染来源已知）" },
-  plausible: { en: "plausible link", zh: "合理的传播关系" },
-  implausible: { en: "implausible link (!)", zh: "存疑的传播关系（!）" },
+  root: { en: "case, no infector found", zh: "病例（未发现传播者）" },
+  infected: { en: "case with a likely infector", zh: "病例（有可能的传播者）" },
+  plausible: { en: "plausible link", zh: "合理的关联" },
+  implausible: { en: "implausible link (!)", zh: "不合理的关联（!）" },
   before: { en: "before", zh: "之前" },
-  tonight: { en: "{date} (tonight)", zh: "{date}（今日）" },
+  tonight: { en: "{date} (tonight)", zh: "{date}（今晚）" },
   purple: { en: "purple", zh: "紫码" },
   red: { en: "red", zh: "红码" },
   orange: { en: "orange", zh: "橙码" },
@@ -48,12 +51,12 @@ const WORDS = {
 const LIGHT = {
   ink: "#1b1f24", soft: "#505a66", line: "#d5dae1", box: "#ffffff", hatch: "rgba(0, 0, 0, 0.6)",
   purple: "#6b2fa0", red: "#c62828", orange: "#f08a24", yellow: "#f5d800", green: "#2e8b57",
-  one: "#1f5fa8", two: "#f0a030", three: "#a9b2bc", heat: ["#dce9f7", "#7fb0dd", "#0d3c73"],
+  one: "#1f5fa8", two: "#f0a030", three: "#a9b2bc", heat: ["#c3daf1", "#8fbce4", "#4f8fce", "#2262a8", "#0d3c73"], heatInk: ["#1b1f24", "#1b1f24", "#000000", "#ffffff", "#ffffff"],
 };
 const DARK = {
   ink: "#e9ecf0", soft: "#b0b8c2", line: "#3b434d", box: "#14171b", hatch: "rgba(0, 0, 0, 0.65)",
   purple: "#b283e6", red: "#f06060", orange: "#f5a04c", yellow: "#f5dc3c", green: "#58bd86",
-  one: "#6cabf0", two: "#f2b45c", three: "#98a2ae", heat: ["#22344a", "#3f7fc0", "#d4e8ff"],
+  one: "#6cabf0", two: "#f2b45c", three: "#98a2ae", heat: ["#2b4a6c", "#3a6ea5", "#6ca6dd", "#a5cdf3", "#d9ebff"], heatInk: ["#ffffff", "#ffffff", "#000000", "#000000", "#000000"],
 };
 
 // Hatches, so that no bar is told by its color alone.
@@ -76,7 +79,7 @@ let printing = false;
 const t = (words) => words?.[language] ?? words?.en ?? "";
 const say = (key, values = {}) => t(WORDS[key]).replace(/\{(\w+)\}/g, (_, name) => values[name]);
 const colorName = (name) => t(WORDS[name]) || name;
-const isWithheld = (cell) => typeof cell === "string" && cell.startsWith("<");
+const isWithheld = (cell) => typeof cell === "string" && (cell === "[c]" || cell.startsWith("<"));
 const amount = (cell) => (typeof cell === "number" ? cell : 0);
 // Below one, a decimal is told to the third digit: 0.007 cases by chance are not none.
 const number = (n, digits = 0) => n.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: n > 0 && n < 1 ? 3 : 1 });
@@ -85,6 +88,9 @@ const short = (n) => n.toLocaleString(language, { notation: "compact", maximumFr
 const withheldOf = (cells) =>
   [...new Set(cells.filter(isWithheld))].sort().map((mark) => ({ mark, n: cells.filter((cell) => cell === mark).length })).map(({ mark, n }) => (n > 1 ? `${n} × ${mark}` : mark)).join(" + ");
 const sumOf = (row, columns) => columns.reduce((sum, column) => sum + amount(row[column]), 0);
+// Characters that are not seen, or turn a line around, are shown as what they are.
+const visible = (words) =>
+  words.replace(/[\u0000-\u001f]/g, (c) => String.fromCharCode(0x2400 + c.charCodeAt(0))).replace(/[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g, (c) => `⟨${c.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
 const clip = (words, most) => ([...words].length > most ? `${[...words].slice(0, most - 1).join("")}…` : words);
 
 /** Text of a cell of any kind. */
@@ -92,7 +98,7 @@ function text(cell, kind) {
   if (cell === null || cell === undefined) return "–";
   if (kind === "color") return colorName(cell);
   if (typeof cell === "object") return t(cell);
-  if (typeof cell !== "number" || kind === "id") return String(cell);
+  if (typeof cell !== "number" || kind === "id") return visible(String(cell));
   return number(cell, kind === "share" || kind === "decimal" ? 1 : 0) + (kind === "share" ? " %" : "");
 }
 
@@ -118,21 +124,26 @@ function widthOf(words, look, size = 12) {
   return pen.measureText(words).width;
 }
 
-/** Words on at most two lines of `room` pixels, the rest cut. */
-function wrap(words, room, look) {
-  const fit = (letters) => {
-    let n = letters.length;
-    while (n > 1 && widthOf(letters.slice(0, n).join(""), look) > room) n -= 1;
-    return n;
-  };
-  const letters = [...words];
-  let first = fit(letters);
-  if (first === letters.length) return words;
-  const space = letters.lastIndexOf(" ", first);
-  if (space > first / 2) first = space;
-  const rest = [...letters.slice(first).join("").trim()];
-  const second = fit(rest);
-  return `${letters.slice(0, first).join("").trim()}\n${second < rest.length ? `${rest.slice(0, second - 1).join("")}…` : rest.join("")}`;
+/** Words on lines of `room` pixels, at most `most` of them, the rest cut; "\n" begins a new one. */
+function wrap(words, room, look, most = 2) {
+  const lines = [];
+  for (const part of words.split("\n")) {
+    let letters = [...part.trim()];
+    while (letters.length > 0) {
+      let n = letters.length;
+      while (n > 1 && widthOf(letters.slice(0, n).join(""), look) > room) n -= 1;
+      if (n < letters.length) {
+        const space = letters.slice(0, n + 1).lastIndexOf(" ");
+        if (space > n / 2) n = space;
+        // No line begins with a mark that ends something.
+        else while (n > 1 && /[,.;:!?)\]%，。、；：！？）】]/.test(letters[n])) n -= 1;
+      }
+      lines.push(letters.slice(0, n).join("").trim());
+      letters = [...letters.slice(n).join("").trim()];
+    }
+  }
+  if (lines.length <= most) return lines.join("\n");
+  return [...lines.slice(0, most - 1), `${[...lines[most - 1]].slice(0, -1).join("")}…`].join("\n");
 }
 
 /** Long identifiers differ at their ends, so the middle is what goes. */
@@ -212,52 +223,62 @@ const diamonds = (look) => ({ type: "scatter", silent: true, symbol: "diamond", 
 
 /**
  * Bars, lying or upright: one for each row and each of `series` ({ name, column, style }), or one a row if `stacked`.
- * `label(row)` names a row; `end(row, column)` is written at the end of a bar.
+ * `label(row)` names a row; `end(row, column)` is written at the end of a bar, `total(row, sum)` at that of a stack. Series
+ * of the same name share an entry of the legend.
  */
-function bars(table, look, { rows: all = table.rows, series, label, unit, tip = table.describe, stacked = false, upright = false, end = table.show, axis }) {
-  const rows = all.slice(0, upright ? DAYS_MAX : look.paper ? 30 : ROWS_MAX);
-  if (rows.length === 0) return null;
+function bars(table, look, {
+  rows: all = table.rows, series, label, unit, tip = table.describe, stacked = false, upright = false, end = table.show, total = (_, sum) => number(sum),
+  axis, of = "", most = ROWS_MAX, lines = 3,
+}) {
+  if (all.length === 0) return null;
   const columns = series.map((each) => each.column);
-  const hidden = (row) => columns.filter((column) => isWithheld(row[column])).length;
+  const isHidden = (row) => columns.some((column) => isWithheld(row[column]));
+  const entries = [...new Set(series.map((each) => each.name))];
+  if (all.some(isHidden)) entries.push({ name: say("withheld"), icon: "diamond", itemStyle: { color: look.box, borderColor: look.ink, borderWidth: 1.2, decal: HATCHES.plain } });
+  const key = entries.length > 1 || stacked ? legend(entries, look) : { height: 4 };
+  const nameRoom = Math.min(320, look.width * 0.36);
+  const names = all.slice(0, upright ? DAYS_MAX : most).map((row) => (upright ? label(row) : wrap(label(row), nameRoom, look, lines)));
+  const highest = Math.max(...names.map((name) => name.split("\n").length));
+  const pitch = Math.max(stacked || series.length === 1 ? 31 : 18 + 14 * series.length, 14 * highest + 10);
+  const fits = look.paper && !upright ? Math.floor((PAPER.height - key.height - 60) / pitch) : all.length;
+  const rows = all.slice(0, Math.min(names.length, fits));
   const endOfStack = (row) => {
     const sum = sumOf(row, columns);
     const withheld = withheldOf(columns.map((column) => row[column]));
-    return [...(sum > 0 || !withheld ? [number(sum)] : []), ...(withheld ? [withheld] : [])].join(" + ");
+    return [...(sum > 0 || !withheld ? [total(row, sum)] : []), ...(withheld ? [withheld] : [])].join(" + ");
   };
   const endOfBar = (row, column) => (isWithheld(row[column]) ? `◇ ${row[column]}` : end(row, column));
   const words = rows.flatMap((row) => (stacked ? [endOfStack(row)] : columns.map((column) => endOfBar(row, column))));
-  const room = Math.max(...words.map((each) => widthOf(each, look, 11))) + 14;
-  const crowded = upright && (rows.length * room * (stacked ? 1 : columns.length)) > look.width - 60;
-  const ends = { show: !crowded, position: upright ? "top" : "right", distance: 5, color: look.ink, fontSize: 11 };
+  const room = Math.max(...words.map((each) => widthOf(each, look, 11))) + 16;
+  const crowded = upright && rows.length * room * (stacked ? 1 : columns.length) > look.width - 60;
+  const turned = crowded && rows.length <= 10 ? { rotate: 90, align: "left", verticalAlign: "middle" } : {};
+  const isMarked = !crowded || "rotate" in turned;
+  const ends = { show: isMarked, position: upright ? "top" : "right", distance: 5, color: look.ink, fontSize: 11, ...turned };
   const drawn = series.map(({ name, column, style }) => ({
     type: "bar", name, itemStyle: style, stack: stacked ? "all" : undefined, data: rows.map((row) => amount(row[column])),
     barMaxWidth: upright ? 44 : stacked || series.length === 1 ? 18 : 13, barGap: "10%",
-    label: { ...ends, show: !stacked && !crowded, formatter: (at) => endOfBar(rows[at.dataIndex], column) },
+    label: { ...ends, show: !stacked && isMarked, formatter: (at) => endOfBar(rows[at.dataIndex], column) },
   }));
-  const entries = series.map((each) => each.name);
-  if (stacked) {
-    const name = say("withheld");
-    if (rows.some(hidden)) entries.push({ name, icon: "diamond" });
-    drawn.push({
-      ...diamonds(look), name, label: { ...ends, formatter: (at) => endOfStack(rows[at.dataIndex]) },
-      data: rows.map((row, at) => ({ value: upright ? [at, sumOf(row, columns)] : [sumOf(row, columns), at], symbolSize: hidden(row) > 0 ? 9 : 0 })),
-    });
-  }
-  const key = entries.length > 1 ? legend(entries, look) : { height: 4 };
-  const nameRoom = Math.min(320, look.width * 0.36);
-  const names = upright
-    ? nameAxis(rows.map(label), look, thinned(look))
-    : { ...nameAxis(rows.map((row) => wrap(label(row), nameRoom, look)), look), inverse: true };
-  const values = valueAxis(unit, look, axis);
-  const pitch = stacked || series.length === 1 ? 31 : 18 + 14 * series.length;
+  drawn.push({
+    ...diamonds(look), name: say("withheld"), label: { ...ends, formatter: (at) => endOfStack(rows[at.dataIndex]) },
+    data: stacked ? rows.map((row, at) => ({ value: upright ? [at, sumOf(row, columns)] : [sumOf(row, columns), at], symbolSize: isHidden(row) ? 9 : 0 })) : [],
+  });
+  // Where every number is withheld, an axis would make noughts of them.
+  const isBlank = rows.every((row) => sumOf(row, columns) === 0) && rows.some(isHidden);
+  const values = valueAxis(unit, look, { ...(isBlank ? { axisLabel: { show: false }, splitLine: { show: false } } : {}), ...axis });
+  const nameOf = { name: of, nameLocation: "middle", nameGap: 26, nameTextStyle: { color: look.soft, fontSize: 12 } };
+  const few = upright && names.length <= 10 ? { interval: 0, rotate: look.narrow ? 45 : 0 } : thinned(look);
+  const nameAxisOf = upright ? { ...nameAxis(names, look, { ...few, color: look.soft }), ...nameOf } : { ...nameAxis(names, look), inverse: true };
+  const isLong = !upright && rows.length > 15;
+  const high = upright && "rotate" in turned ? room + 8 : 18;
   return {
-    height: key.height + (upright ? 270 : rows.length * pitch + 50), drawn: rows.length, all: all.length,
+    height: key.height + (upright ? 250 + high + (of ? 20 : 0) : rows.length * pitch + 50), drawn: rows.length, all: all.length,
     option: {
       ...frame(look, (at) => tip(rows[at.dataIndex]), upright ? "axis" : "item"),
       legend: key.option,
-      grid: { left: 4, right: upright ? 10 : room, top: key.height + (upright ? 18 : 2), bottom: 4, outerBoundsMode: "same" },
-      xAxis: upright ? names : values,
-      yAxis: upright ? values : names,
+      grid: { left: 4, right: upright ? 10 : room, top: key.height + (upright ? high : 2), bottom: 4, outerBoundsMode: "same" },
+      xAxis: upright ? nameAxisOf : { ...values, position: isLong ? "top" : "bottom" },
+      yAxis: upright ? values : nameAxisOf,
       series: drawn,
     },
   };
@@ -286,7 +307,6 @@ function colorFlow(table, look) {
   const links = rows.map((row) => ({
     source: `color_before:${row.color_before}`, target: `color_after:${row.color_after}`, value: Math.max(amount(row.persons), least),
     about: table.describe(row), lineStyle: { color: look[row.color_after] ?? look.three, opacity: 0.45 },
-    edgeLabel: { show: isWithheld(row.persons), formatter: String(row.persons), color: look.ink, fontSize: 11 },
   }));
   const kept = table.rows.find(stays);
   const head = (words, edge) => ({ text: words, [edge]: 0, top: 0, padding: 0, textStyle: { color: look.soft, fontSize: 12, fontWeight: 400 } });
@@ -311,14 +331,14 @@ function changesByRule(table, look) {
   const colors = [...new Set(table.rows.map((row) => row.color_after))];
   return bars(table, look, {
     rows: table.rows.map((row) => ({ ...row, [`to ${row.color_after}`]: row.persons })), stacked: true, unit: say("persons"),
-    label: (row) => (row.rule_id === null ? say("noRule") : `${row.rule_id} · ${table.show(row, "basis")}`),
+    label: (row) => (row.rule_id === null ? say("noRule") : `${row.rule_id} · ${table.show(row, "basis")}`), lines: 5,
     series: colors.map((name) => ({ name: `→ ${colorName(name)}`, column: `to ${name}`, style: colorFill(look, name) })),
   });
 }
 
 function coverage(table, look) {
   return bars(table, look, {
-    unit: say("share"), axis: { max: 100 }, label: (row) => table.show(row, "region_id"),
+    unit: say("share"), axis: { max: 100, interval: 25 }, label: (row) => table.show(row, "region_id"),
     series: [{ name: table.title("share"), column: "share", style: fill(look, "one", "plain") }],
   });
 }
@@ -342,6 +362,7 @@ function epidemicCurve(table, look) {
   // The incomplete days stand behind, on axes of their own: bars that share an axis share its width.
   const series = kinds.flatMap((kind, at) => {
     const place = { xAxisIndex: at, yAxisIndex: at };
+    const means = rows.map((row) => (typeof row[`${kind}_mean_7`] === "number" ? row[`${kind}_mean_7`] : null));
     return [
       {
         type: "bar", name: say("incomplete"), xAxisIndex: at + 2, yAxisIndex: at + 2, barWidth: "100%", silent: true, z: 0,
@@ -353,8 +374,10 @@ function epidemicCurve(table, look) {
       })),
       {
         ...place, type: "line", name: say("mean"), symbol: "none", z: 4, color: look.ink, lineStyle: { color: look.ink, width: 2 },
-        data: rows.map((row) => (typeof row[`${kind}_mean_7`] === "number" ? row[`${kind}_mean_7`] : null)),
+        data: means,
       },
+      // Light around the line, so that it is seen on any bar.
+      { ...place, type: "line", symbol: "none", z: 3, silent: true, lineStyle: { color: look.box, width: 5, opacity: 0.8 }, data: means },
       {
         ...diamonds(look), ...place, name: withheld, symbolSize: look.narrow ? 5 : 8,
         data: rows.map((row) => (hidden(row, kind) ? sumOf(row, columns(kind)) : null)),
@@ -460,7 +483,7 @@ function transmission(table, look) {
 
 function delays(table, look) {
   return bars(table, look, {
-    unit: say("days"), label: (row) => `${table.show(row, "measure")} (n=${table.show(row, "persons")})`,
+    unit: say("days"), label: (row) => `${table.show(row, "measure")}\n(n = ${table.show(row, "persons")})`, lines: 5,
     series: [
       { name: table.title("median"), column: "median", style: fill(look, "one", "plain") },
       { name: table.title("p90"), column: "p90", style: fill(look, "two", "rising") },
@@ -471,6 +494,7 @@ function delays(table, look) {
 function minutes(table, look, label) {
   return bars(table, look, {
     stacked: true, unit: say("minutes"), label,
+    total: (row, sum) => `${number(sum)} = ${table.show(row, "observed_minutes")} + ${table.show(row, "inferred_minutes")}`,
     series: [
       { name: table.title("observed_minutes"), column: "observed_minutes", style: fill(look, "one", "plain") },
       { name: table.title("inferred_minutes"), column: "inferred_minutes", style: fill(look, "two", "rising") },
@@ -483,7 +507,7 @@ const observed = (table, look) => minutes(table, look, (row) => table.show(row, 
 
 function contactsPerCase(table, look) {
   return bars(table, look, {
-    upright: true, unit: say("cases"), label: (row) => table.show(row, "contacts"),
+    upright: true, unit: say("cases"), of: say("perCase"), label: (row) => table.show(row, "contacts"),
     series: [
       { name: table.title("cases_ring_1"), column: "cases_ring_1", style: fill(look, "one", "plain") },
       { name: table.title("cases_ring_2"), column: "cases_ring_2", style: fill(look, "two", "rising") },
@@ -492,14 +516,30 @@ function contactsPerCase(table, look) {
 }
 
 function hotSpots(table, look) {
-  const name = ["name", "venue", "category"].find(table.has);
+  if (!table.has("cases")) {
+    return bars(table, look, { unit: say("contacts"), label: (row) => table.show(row, "category"), series: [{ name: table.title("contacts"), column: "contacts", style: fill(look, "one", "plain") }] });
+  }
+  const chance = (row) => (typeof row.ratio === "number" ? ` (×${table.show(row, "ratio")}, p = ${table.show(row, "p_value")})` : "");
   return bars(table, look, {
-    unit: say("cases"), label: (row) => table.show(row, name),
-    end: (row, column) => table.show(row, column) + (column === "cases" && typeof row.ratio === "number" ? ` (×${table.show(row, "ratio")})` : ""),
+    unit: say("cases"), most: SPOTS_MAX, label: (row) => table.show(row, row.name === null ? "venue" : "name"),
+    end: (row, column) => table.show(row, column) + (column === "cases" ? chance(row) : ""),
     series: [
       { name: table.title("cases"), column: "cases", style: fill(look, "one", "plain") },
       { name: table.title("expected_cases"), column: "expected_cases", style: fill(look, "two", "rising") },
     ],
+  });
+}
+
+/** Up to as many steps as there are shades, between round numbers, from the least to the most of some counts. */
+function stepsOf(counts, shades) {
+  const [least, most] = [Math.min(...counts), Math.max(...counts)];
+  const round = [1, 10, 100, 1e3, 1e4, 1e5, 1e6].flatMap((ten) => [ten, 2 * ten, 5 * ten]).filter((n) => n <= most);
+  const starts = round.slice(Math.max(0, round.findLastIndex((n) => n <= least))).slice(-shades.length);
+  starts[0] = Math.min(starts[0], least);
+  return starts.map((min, at) => {
+    const last = at === starts.length - 1;
+    const max = last ? most : starts[at + 1] - 1;
+    return { min, max, color: shades[shades.length - starts.length + at], label: last && most > min ? `${number(min)}+` : min === max ? number(min) : `${number(min)}–${number(max)}` };
   });
 }
 
@@ -515,11 +555,14 @@ function venueHours(table, look) {
   const slots = daysBetween(dates[0], dates.at(-1)).flatMap((day) => hours.map((hour) => `${day} ${hour}`));
   const place = (row) => [slots.indexOf(row.slot), venues.indexOf(row.venue)];
   const [shown, withheld] = [rows.filter((row) => !isWithheld(row.persons)), rows.filter((row) => isWithheld(row.persons))];
-  const most = Math.max(1, ...shown.map((row) => amount(row.persons)));
   const room = Math.min(260, look.width * 0.3);
   const days = Math.ceil(slots.length / hours.length);
   const every = Math.ceil((44 * days) / (look.width - room - 24)) * hours.length;
   const onDay = (step) => (at) => at % step === 0;
+  const steps = stepsOf(shown.length > 0 ? shown.map((row) => amount(row.persons)) : [1], look.heat);
+  const inkOf = (count) => look.heatInk[look.heat.indexOf(steps.find((step) => count >= step.min && count <= step.max)?.color)] ?? look.ink;
+  const cell = (look.width - room - 24) / slots.length;
+  const inCell = { show: cell >= 20, position: "inside", fontSize: cell >= 28 ? 11 : 9 };
   return {
     height: venues.length * 32 + 76, drawn: venues.length, all: all.length,
     option: {
@@ -529,14 +572,20 @@ function venueHours(table, look) {
         ...nameAxis(slots, look, { color: look.soft, interval: onDay(every), align: "left", formatter: (at) => slots[at].slice(5, 10) }),
         position: "top", splitLine: { show: true, interval: onDay(hours.length), lineStyle: { color: look.soft, opacity: 0.6 } }, z: 3,
       },
-      yAxis: { ...nameAxis(venues.map((venue) => wrap(String(names.get(venue) ?? venue), room, look)), look), inverse: true, splitLine: { show: true, lineStyle: { color: look.line } }, z: 3 },
+      yAxis: { ...nameAxis(venues.map((venue) => wrap(visible(String(names.get(venue) ?? venue)), room, look)), look), inverse: true, splitLine: { show: true, lineStyle: { color: look.line } }, z: 3 },
       visualMap: {
-        type: "continuous", seriesIndex: 0, dimension: 2, min: 0, max: most, orient: "horizontal", left: "center", bottom: 0, itemWidth: 12, itemHeight: 110,
-        inRange: { color: look.heat }, text: [`${number(most)} ${say("persons")}`, "0"], textStyle: { color: look.ink, fontSize: 12 }, hoverLink: false,
+        type: "piecewise", seriesIndex: 0, dimension: 2, pieces: steps, orient: "horizontal", left: "center", bottom: 0, itemWidth: 16, itemHeight: 12, itemGap: 8,
+        selectedMode: false, hoverLink: false, textStyle: { color: look.ink, fontSize: look.narrow ? 11 : 12 },
       },
       series: [
-        { type: "heatmap", data: shown.map((row) => [...place(row), amount(row.persons)]), itemStyle: { decal: HATCHES.plain } },
-        { ...diamonds(look), silent: false, symbolSize: 7, data: withheld.map(place), label: { show: true, position: "bottom", distance: 1, fontSize: 9, color: look.ink, formatter: (at) => String(withheld[at.dataIndex].persons) }, labelLayout: { hideOverlap: true } },
+        {
+          type: "heatmap", data: shown.map((row) => ({ value: [...place(row), amount(row.persons)], label: { ...inCell, color: inkOf(amount(row.persons)), formatter: table.show(row, "persons") } })),
+          itemStyle: { borderColor: look.ink, borderWidth: 0.5, decal: HATCHES.plain },
+        },
+        {
+          ...diamonds(look), silent: false, symbolSize: inCell.show ? 1 : 7, data: withheld.map(place),
+          label: { ...inCell, color: look.ink, formatter: (at) => String(withheld[at.dataIndex].persons) },
+        },
       ],
     },
   };
@@ -552,6 +601,7 @@ function districts(table, look) {
 
 function releases(table, look) {
   if (table.rows.length === 0) return null;
+  const { severity } = report.scheme;
   const change = (row) => `${row.color_before} ${row.color_after}`;
   const named = (row) => `${colorName(row.color_before)} → ${colorName(row.color_after)}`;
   const dates = table.rows.map((row) => row.date).sort();
@@ -559,11 +609,10 @@ function releases(table, look) {
     const those = table.rows.filter((row) => row.date === date);
     return { date, those, ...Object.fromEntries(those.map((row) => [change(row), row.persons])) };
   });
-  const hatches = Object.keys(HATCHES);
   return bars(table, look, {
     rows, stacked: true, upright: true, unit: say("persons"), label: (row) => row.date.slice(5),
     tip: (row) => [row.date, ...(row.those ?? []).map((each) => `${named(each)}: ${table.show(each, "persons")}`)].join("\n"),
-    series: [...new Map(table.rows.map((row) => [change(row), row]))].map(([column, row], at) => ({ name: named(row), column, style: fill(look, row.color_before, hatches[at % hatches.length]) })),
+    series: [...new Map([...table.rows].sort((a, b) => severity.indexOf(a.color_before) - severity.indexOf(b.color_before)).map((row) => [change(row), row]))].map(([column, row]) => ({ name: `${colorName(row.color_before)} →`, column, style: colorFill(look, row.color_before) })),
   });
 }
 
@@ -652,6 +701,7 @@ function speak(chosen) {
   document.title = chosen === "zh" ? root.dataset.titleZh : root.dataset.titleEn;
   for (const button of document.querySelectorAll("[data-language]")) button.setAttribute("aria-pressed", String(button.dataset.language === chosen));
   drawAll();
+  markWide();
 }
 
 function print(on) {
@@ -660,10 +710,18 @@ function print(on) {
   drawAll();
 }
 
+/** Marks the tables that are wider than the page. */
+function markWide() {
+  for (const box of document.querySelectorAll(".scroll")) box.classList.toggle("overflows", box.scrollWidth > box.clientWidth + 1);
+}
+
 function start() {
   document.documentElement.classList.add("scripted");
   document.querySelector(".languages").hidden = false;
-  for (const details of document.querySelectorAll("details")) details.open = false;
+  for (const details of document.querySelectorAll("details")) {
+    details.open = false;
+    details.addEventListener("toggle", markWide);
+  }
   for (const button of document.querySelectorAll("[data-language]")) {
     button.addEventListener("click", () => {
       history.replaceState(null, "", `#${button.dataset.language}`);
@@ -692,6 +750,7 @@ function start() {
       if (printing || document.documentElement.clientWidth === width) return;
       width = document.documentElement.clientWidth;
       drawAll();
+      markWide();
     }, 150);
   });
   speak(fromHash() ?? (navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en"));

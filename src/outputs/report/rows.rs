@@ -94,9 +94,11 @@ pub fn quantile(sorted: &[i64], percent: usize) -> Option<i64> {
     sorted.get(rank - 1).copied()
 }
 
-/// `part` of `whole` in tenths of a percent, rounded.
+/// `part` of `whole` in tenths of a percent, rounded; what is not all is not 100 percent.
 pub fn share(part: u64, whole: u64) -> Option<i64> {
-    (whole > 0).then(|| ((u128::from(part) * 1_000 + u128::from(whole) / 2) / u128::from(whole)) as i64)
+    let rounded = |whole: u128| ((u128::from(part) * 1_000 + whole / 2) / whole) as i64;
+    let share = (whole > 0).then(|| rounded(whole.into()))?;
+    Some(if part < whole { share.min(999) } else { share })
 }
 
 /// `part` for every 100,000 of `whole`, in tenths, rounded.

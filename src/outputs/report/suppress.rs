@@ -2,8 +2,11 @@
 
 use super::Cell;
 
+/// Stands for a number that would tell a suppressed count beside it; `c` for confidential, as national statistics have it.
+pub const WITHHELD: &str = "[c]";
+
 /// Suppresses the counts below `least` (but 0) among `cells`, a line whose sum is known elsewhere: where the sum
-/// would still tell one of them, the next smallest goes too, marked `<…`.
+/// would leave one of them fewer than half of the values below `least`, the next smallest goes too.
 ///
 /// A cell that is not a whole number is left as it is. Source: complementary cell suppression, Handbook on Statistical
 /// Disclosure Control (Hundepool et al., 2010), section 4.3, along one line.
@@ -22,7 +25,7 @@ pub fn line<'c>(cells: impl IntoIterator<Item = &'c mut Cell>, least: u64) {
         hidden += 1;
     }
     for (count, cell) in counts.into_iter().take(hidden) {
-        *cell = Cell::Text(if (count as u64) < least { format!("<{least}") } else { "<…".into() });
+        *cell = Cell::Text(if (count as u64) < least { format!("<{least}") } else { WITHHELD.into() });
     }
 }
 
@@ -34,7 +37,7 @@ pub fn beside<'c>(cells: impl IntoIterator<Item = &'c mut Cell>, beside: &[bool]
     for (cell, beside) in cells.into_iter().zip(beside) {
         match cell {
             Cell::Whole(count) if *count > 0 && *beside => {
-                *cell = Cell::Text("<…".into());
+                *cell = withheld();
                 hidden += 1;
             }
             Cell::Whole(count) if *count > 0 => shown.push((*count, cell)),
@@ -44,8 +47,13 @@ pub fn beside<'c>(cells: impl IntoIterator<Item = &'c mut Cell>, beside: &[bool]
     if hidden == 1
         && let Some((_, cell)) = shown.into_iter().min_by_key(|(count, _)| *count)
     {
-        *cell = Cell::Text("<…".into());
+        *cell = withheld();
     }
+}
+
+/// A number that is withheld.
+pub fn withheld() -> Cell {
+    Cell::Text(WITHHELD.into())
 }
 
 /// Hides the smallest of counts whose sum is hidden elsewhere, unless one of them already is.
@@ -56,18 +64,19 @@ pub fn group<'c>(cells: impl IntoIterator<Item = &'c mut Cell>) {
     }
     let count = |cell: &Cell| if let Cell::Whole(count) = cell { *count } else { 0 };
     if let Some(cell) = cells.into_iter().filter(|cell| count(cell) > 0).min_by_key(|cell| count(cell)) {
-        *cell = Cell::Text("<…".into());
+        *cell = withheld();
     }
 }
 
 /// Whether the sum of hidden counts, the first `small` of them below `least` and the others not, leaves one of the small ones
-/// but a single value.
+/// fewer than half of the values that it could have.
 fn told(hidden: &[(i64, &mut Cell)], small: usize, least: i64) -> bool {
     let sum: i64 = hidden.iter().map(|(count, _)| count).sum();
     let (small, large) = (small as i64, (hidden.len() - small) as i64);
     let others_least = (small - 1) + large * least;
     let smallest = if large > 0 { 1 } else { (sum - (small - 1) * (least - 1)).max(1) };
-    small > 0 && smallest == (sum - others_least).min(least - 1)
+    let values = (sum - others_least).min(least - 1) - smallest + 1;
+    small > 0 && values < least / 2
 }
 
 /// Suppresses each of these counts by itself.
@@ -84,7 +93,7 @@ pub fn each<'c>(cells: impl IntoIterator<Item = &'c mut Cell>, least: u64) {
 
 /// Whether the cell was suppressed.
 pub fn is_hidden(cell: &Cell) -> bool {
-    matches!(cell, Cell::Text(text) if text.starts_with('<'))
+    matches!(cell, Cell::Text(text) if text == WITHHELD || text.starts_with('<'))
 }
 
 #[cfg(test)]
@@ -107,10 +116,10 @@ mod tests {
         assert_eq!(hidden(&[70, 50, 60], &[false, false, false]), ["70", "50", "60"]);
         assert_eq!(
             hidden(&[70, 50, 60], &[true, false, false]),
-            ["<…", "<…", "60"],
+            ["[c]", "[c]", "60"],
             "one alone follows from the sum"
         );
-        assert_eq!(hidden(&[70, 50, 60], &[true, false, true]), ["<…", "50", "<…"]);
+        assert_eq!(hidden(&[70, 50, 60], &[true, false, true]), ["[c]", "50", "[c]"]);
         assert_eq!(hidden(&[70, 0, 60], &[false, true, false]), ["70", "0", "60"], "no one tells no one");
     }
 
@@ -120,7 +129,7 @@ mod tests {
             group(&mut cells);
             cells.iter().map(Cell::in_csv).collect()
         };
-        assert_eq!(shown(vec![Cell::Whole(30), Cell::Whole(0), Cell::Whole(12)]), ["30", "0", "<…"]);
+        assert_eq!(shown(vec![Cell::Whole(30), Cell::Whole(0), Cell::Whole(12)]), ["30", "0", "[c]"]);
         assert_eq!(shown(vec![Cell::Whole(30), Cell::Text("<10".into())]), ["30", "<10"]);
         assert_eq!(shown(vec![Cell::Whole(0)]), ["0"], "no one tells no one");
     }
@@ -128,12 +137,12 @@ mod tests {
     #[test]
     fn no_count_below_ten_can_be_worked_out_from_the_sum() {
         assert_eq!(shown(&[100, 0, 50]), ["100", "0", "50"]);
-        assert_eq!(shown(&[100, 3, 50]), ["100", "<10", "<…"], "one alone is the sum less the others");
+        assert_eq!(shown(&[100, 3, 50]), ["100", "<10", "[c]"], "one alone is the sum less the others");
         assert_eq!(shown(&[100, 3, 4]), ["100", "<10", "<10"]);
-        assert_eq!(shown(&[100, 1, 1]), ["<…", "<10", "<10"], "two that make two are one each");
-        assert_eq!(shown(&[9, 9, 70]), ["<10", "<10", "<…"]);
+        assert_eq!(shown(&[100, 1, 1]), ["[c]", "<10", "<10"], "two that make two are one each");
+        assert_eq!(shown(&[9, 9, 70]), ["<10", "<10", "[c]"]);
         assert_eq!(shown(&[4]), ["<10"]);
-        // Of every line of three small or large counts: whoever knows the sum and what is shown finds two values or more for
+        // Of every line of three small or large counts: whoever knows the sum and what is shown finds five values or more for
         // each small one.
         for a in 1..14 {
             for b in 1..14 {
@@ -143,12 +152,12 @@ mod tests {
                         x.iter().sum::<i64>() == a + b + c
                             && x.iter().zip(&cells).all(|(x, cell)| match cell.as_str() {
                                 "<10" => (1..10).contains(x),
-                                "<…" => *x >= 10,
+                                "[c]" => *x >= 10,
                                 shown => shown.parse() == Ok(*x),
                             })
                     };
                     // Where nothing is shown there is nothing left to hide behind.
-                    let hides = cells.iter().any(|cell| !cell.starts_with('<'));
+                    let hides = cells.iter().any(|cell| !cell.starts_with(['<', '[']));
                     for at in (0..3).filter(|at| hides && cells[*at] == "<10") {
                         let mut values = std::collections::BTreeSet::new();
                         for x in 1..40 {
@@ -159,7 +168,7 @@ mod tests {
                                 }
                             }
                         }
-                        assert!(values.len() > 1, "{a} {b} {c}: {cells:?} gives {values:?}");
+                        assert!(values.len() >= 5, "{a} {b} {c}: {cells:?} gives {values:?}");
                     }
                 }
             }

@@ -38,6 +38,12 @@ impl Source<'_> {
     pub fn suppress(&self, rows: &mut [Vec<Cell>], column: usize) {
         suppress::line(rows.iter_mut().map(|row| &mut row[column]), self.audience.suppress_below);
     }
+
+    /// Where a color stands, worst first; one that the scheme does not know, from the night before, comes last.
+    fn rank(&self, color: &str) -> usize {
+        let severity = &self.scheme.severity;
+        severity.iter().position(|known| known == color).unwrap_or(severity.len())
+    }
 }
 
 /// A change: color before, after, and the rule that decides.
@@ -61,6 +67,8 @@ fn changes(source: &Source<'_>) -> Result<Table> {
         *counts.entry((before, after)).or_default() += count;
     }
     let row = |((before, after), count)| vec![Cell::Text(before), Cell::Text(after), Cell::count(count)];
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|((before, after), _)| (source.rank(after), source.rank(before)));
     let mut rows: Vec<Vec<Cell>> = counts.into_iter().map(row).collect();
     source.suppress(&mut rows, 2);
     Ok(Table::new(
@@ -90,6 +98,8 @@ fn changes_by_rule(source: &Source<'_>) -> Result<Table> {
         };
         vec![Cell::text(rule), basis, Cell::Text(after), Cell::count(count)]
     };
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|((after, _), _)| source.rank(after));
     let mut rows: Vec<Vec<Cell>> = counts.into_iter().map(row).collect();
     // Colors follow each other, and the sum of each is told by the changes.
     for of_color in rows.chunk_by_mut(|a, b| a[2] == b[2]) {
@@ -218,14 +228,14 @@ fn orders(source: &Source<'_>) -> Result<Table> {
     .column("color", Kind::Color, w("color", "颜色"))
     .column("rule_id", Kind::Id, w("rule", "规则"))
     .column("persons", Kind::Count, w("people", "人数"))
-    .column("share", Kind::Share, w("share of the register", "占登记人数"))
+    .column("share", Kind::Share, w("share of everyone not green", "占非绿码人数的比例"))
     .rows(rows))
 }
 
 /// Empties what can be worked out from a suppressed count.
 pub fn hide_derived(rows: &mut [Vec<Cell>], count: usize, derived: &[usize]) {
     for row in rows.iter_mut().filter(|row| suppress::is_hidden(&row[count])) {
-        derived.iter().for_each(|column| row[*column] = Cell::Text("<…".into()));
+        derived.iter().for_each(|column| row[*column] = suppress::withheld());
     }
 }
 
@@ -235,7 +245,8 @@ fn coverage(source: &Source<'_>) -> Result<Table> {
     let seen = districts.numbers("with_visits")?;
     let row = |row: usize| {
         let (all, seen) = (residents[row].unwrap_or(0) as u64, seen[row].unwrap_or(0) as u64);
-        vec![Cell::text(regions[row]), Cell::count(all), Cell::count(seen), Cell::tenths(share(seen, all))]
+        let district = Cell::Words(words::district(regions[row].unwrap_or_default()));
+        vec![district, Cell::count(all), Cell::count(seen), Cell::tenths(share(seen, all))]
     };
     let mut rows: Vec<Vec<Cell>> = (0..districts.len()).map(row).collect();
     source.suppress(&mut rows, 2);
@@ -345,7 +356,7 @@ pub fn figures(source: &Source<'_>) -> Result<Vec<Figure>> {
             id: "coverage",
             title: w("coverage, %", "扫码覆盖率，%"),
             value: Cell::tenths(share(seen, residents)),
-            about: w("of known residents were seen anywhere", "的已知居民有到访记录"),
+            about: w("of known residents were seen anywhere", "占已知居民的比例"),
         },
         Figure {
             id: "cases",
@@ -357,7 +368,7 @@ pub fn figures(source: &Source<'_>) -> Result<Vec<Figure>> {
             id: "ring_1",
             title: w("close contacts", "密切接触者"),
             value: ring(0),
-            about: w("ring 1: exposed to a case or a site", "第1圈：曾暴露于病例或场所"),
+            about: w("ring 1: exposed to a case or a site", "第1圈：曾暴露于病例或涉疫场所"),
         },
         Figure {
             id: "ring_2",
@@ -367,7 +378,10 @@ pub fn figures(source: &Source<'_>) -> Result<Vec<Figure>> {
         },
         Figure {
             id: "not_healthy",
-            title: w(&format!("not {}", source.scheme.healthy()), "非健康码人数"),
+            title: w(
+                &format!("not {}", source.scheme.healthy()),
+                &format!("非{}人数", words::color(source.scheme.healthy()).zh),
+            ),
             value: Cell::count(record.counts.colors.values().sum()),
             about: w("people with another color tonight", "今晚持其他颜色者"),
         },
@@ -375,13 +389,13 @@ pub fn figures(source: &Source<'_>) -> Result<Vec<Figure>> {
             id: "changed",
             title: w("changed color", "变码人数"),
             value: Cell::count(record.counts.changes.values().sum()),
-            about: w("since the night before", "自前一晚起"),
+            about: w("since the night before", "较前一晚"),
         },
         Figure {
             id: "rejected",
             title: w("rows rejected", "被拒绝的行"),
             value: Cell::count(record.balance.rejected),
-            about: w("of everything read so far", "占迄今读取的全部数据"),
+            about: w("of everything read so far", "迄今读取的全部数据中"),
         },
     ];
     let people = |figure: &&mut Figure| {

@@ -1,27 +1,11 @@
 //! Words of a report in both languages.
 
-use serde::Serialize;
+pub use crate::words::{Words, w};
 
-/// A text in English and Chinese.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Words {
-    /// English.
-    pub en: String,
-    /// Chinese.
-    pub zh: String,
-}
+use crate::outputs::tables::NO_REGION;
 
-impl Words {
-    /// Both texts.
-    pub fn new(en: impl Into<String>, zh: impl Into<String>) -> Words {
-        Words { en: en.into(), zh: zh.into() }
-    }
-}
-
-/// Both texts, briefly.
-pub fn w(en: &str, zh: &str) -> Words {
-    Words::new(en, zh)
-}
+/// Stands for the category of a venue that has none.
+pub const NO_CATEGORY: &str = "unknown";
 
 /// A code word with its meaning; one without a translation stays as it is.
 fn among(word: &str, known: &[(&str, &str, &str)]) -> Words {
@@ -56,12 +40,12 @@ pub fn input(name: &str) -> Words {
             ("isolations", "isolation stays", "隔离"),
             ("isolation", "isolation stays", "隔离"),
             ("regions", "risk levels of regions", "地区风险等级"),
-            ("region_stay", "stays in regions", "地区停留"),
+            ("region_stay", "stays in regions (from visits and trips)", "地区停留（由到访与行程得出）"),
             ("trips", "trips", "行程"),
             ("trip", "trips", "行程"),
             ("communities", "communities", "社区"),
-            ("pushes", "pushes from elsewhere", "外省推送"),
-            ("push", "pushes from elsewhere", "外省推送"),
+            ("pushes", "pushes from elsewhere", "外地推送"),
+            ("push", "pushes from elsewhere", "外地推送"),
             ("orders", "manual orders", "人工指令"),
             ("order", "manual orders", "人工指令"),
             ("confirmations", "confirmations of release", "解除确认"),
@@ -111,6 +95,45 @@ pub fn verdict(verdict: &str) -> Words {
                 "不合理：暴露早于发病14天以上",
             ),
             ("exposed_too_late", "implausible: already ill when exposed", "不合理：暴露时已发病"),
+        ],
+    )
+}
+
+/// The name of a district; only that of an unknown one is ours.
+pub fn district(name: &str) -> Words {
+    among(name, &[(NO_REGION, "unknown", "不详")])
+}
+
+/// The category of a venue; words that venue tables commonly have are known in both languages.
+pub fn category(name: &str) -> Words {
+    among(
+        name,
+        &[
+            (NO_CATEGORY, "unknown", "不详"),
+            ("shop", "shop", "商店"),
+            ("supermarket", "supermarket", "超市"),
+            ("market", "market", "市场"),
+            ("mall", "mall", "商场"),
+            ("restaurant", "restaurant", "餐馆"),
+            ("meal", "meal", "餐饮"),
+            ("school", "school", "学校"),
+            ("office", "office", "办公场所"),
+            ("work", "work", "工作场所"),
+            ("transport", "transport", "交通"),
+            ("bus", "bus", "公交车"),
+            ("metro", "metro", "地铁"),
+            ("train", "train", "火车"),
+            ("taxi", "taxi", "出租车"),
+            ("hospital", "hospital", "医院"),
+            ("clinic", "clinic", "诊所"),
+            ("pharmacy", "pharmacy", "药店"),
+            ("hotel", "hotel", "酒店"),
+            ("gym", "gym", "健身房"),
+            ("bar", "bar", "酒吧"),
+            ("cinema", "cinema", "电影院"),
+            ("park", "park", "公园"),
+            ("home", "home", "住所"),
+            ("social", "social", "社交场所"),
         ],
     )
 }
