@@ -161,11 +161,11 @@ impl Facts {
                 let id = &scheme.id;
                 self.notes.push(match kind {
                     FactKind::Push => Words::new(
-                        format!("{count} colors pushed from elsewhere change nothing: no rule of {id} is about them"),
+                        format!("colors pushed from elsewhere that change nothing: {count}; no rule of {id} is about them"),
                         format!("{count}条外地推送的颜色不起作用：{id} 没有相应的规则"),
                     ),
                     _ => Words::new(
-                        format!("{count} manual orders change nothing: no rule of {id} is about their color"),
+                        format!("manual orders that change nothing: {count}; no rule of {id} is about their color"),
                         format!("{count}项人工指令不起作用：{id} 没有针对其颜色的规则"),
                     ),
                 });

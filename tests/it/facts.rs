@@ -793,7 +793,7 @@ fn an_order_needs_two_people_and_a_fact_of_its_time() {
     );
     let notes = record(&folder, "2022-03-05")["notes"].to_string();
     assert!(
-        notes.contains("1 manual orders change nothing: no rule of red-code is about their color"),
+        notes.contains("manual orders that change nothing: 1; no rule of red-code is about their color"),
         "{notes}"
     );
 }

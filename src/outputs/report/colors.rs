@@ -117,13 +117,17 @@ fn districts(source: &Source<'_>) -> Result<Table> {
     };
     let mut rows: Vec<Vec<Cell>> = found.into_iter().map(row).collect();
     let last = 2 + 2 * severity.len();
-    (2..last).step_by(2).chain(last..last + 3).for_each(|column| source.suppress(&mut rows, column));
+    [1].into_iter()
+        .chain((2..last).step_by(2))
+        .chain(last..last + 3)
+        .for_each(|column| source.suppress(&mut rows, column));
     // In the first night everyone with a color is new: the sum of a row of which all but one are shown.
     let hides = |row: &Vec<Cell>| (2..last).step_by(2).any(|column| suppress::is_hidden(&row[column]));
     let marked: Vec<bool> = rows.iter().map(hides).collect();
     suppress::beside(rows.iter_mut().map(|row| &mut row[last]), &marked);
     for color in 0..severity.len() {
         hide_derived(&mut rows, 2 + 2 * color, &[3 + 2 * color]);
+        hide_derived(&mut rows, 1, &[3 + 2 * color]);
     }
     let mut table = Table::new(
         "districts",

@@ -97,7 +97,7 @@ const clip = (words, most) => ([...words].length > most ? `${[...words].slice(0,
 function text(cell, kind) {
   if (cell === null || cell === undefined) return "–";
   if (kind === "color") return colorName(cell);
-  if (typeof cell === "object") return t(cell);
+  if (typeof cell === "object") return visible(t(cell));
   if (typeof cell !== "number" || kind === "id") return visible(String(cell));
   return number(cell, kind === "share" || kind === "decimal" ? 1 : 0) + (kind === "share" ? " %" : "");
 }
@@ -239,7 +239,8 @@ function bars(table, look, {
   const nameRoom = Math.min(320, look.width * 0.36);
   const names = all.slice(0, upright ? DAYS_MAX : most).map((row) => (upright ? label(row) : wrap(label(row), nameRoom, look, lines)));
   const highest = Math.max(...names.map((name) => name.split("\n").length));
-  const pitch = Math.max(stacked || series.length === 1 ? 31 : 18 + 14 * series.length, 14 * highest + 10);
+  const linesOfEnd = stacked ? Math.max(...all.slice(0, most).map((row) => total(row, sumOf(row, columns)).split("\n").length)) : 1;
+  const pitch = Math.max(stacked || series.length === 1 ? 31 : 18 + 14 * series.length, 14 * highest + 10, 14 * linesOfEnd + 4);
   const fits = look.paper && !upright ? Math.floor((PAPER.height - key.height - 60) / pitch) : all.length;
   const rows = all.slice(0, Math.min(names.length, fits));
   const endOfStack = (row) => {
@@ -249,7 +250,7 @@ function bars(table, look, {
   };
   const endOfBar = (row, column) => (isWithheld(row[column]) ? `◇ ${row[column]}` : end(row, column));
   const words = rows.flatMap((row) => (stacked ? [endOfStack(row)] : columns.map((column) => endOfBar(row, column))));
-  const room = Math.max(...words.map((each) => widthOf(each, look, 11))) + 16;
+  const room = Math.max(...words.flatMap((each) => each.split("\n")).map((each) => widthOf(each, look, 11))) + 16;
   const crowded = upright && rows.length * room * (stacked ? 1 : columns.length) > look.width - 60;
   const turned = crowded && rows.length <= 10 ? { rotate: 90, align: "left", verticalAlign: "middle" } : {};
   const isMarked = !crowded || "rotate" in turned;
@@ -268,7 +269,8 @@ function bars(table, look, {
   const values = valueAxis(unit, look, { ...(isBlank ? { axisLabel: { show: false }, splitLine: { show: false } } : {}), ...axis });
   const nameOf = { name: of, nameLocation: "middle", nameGap: 26, nameTextStyle: { color: look.soft, fontSize: 12 } };
   const few = upright && names.length <= 10 ? { interval: 0, rotate: look.narrow ? 45 : 0 } : thinned(look);
-  const nameAxisOf = upright ? { ...nameAxis(names, look, { ...few, color: look.soft }), ...nameOf } : { ...nameAxis(names, look), inverse: true };
+  const shown = names.slice(0, rows.length);
+  const nameAxisOf = upright ? { ...nameAxis(shown, look, { ...few, color: look.soft }), ...nameOf } : { ...nameAxis(shown, look), inverse: true };
   const isLong = !upright && rows.length > 15;
   const high = upright && "rotate" in turned ? room + 8 : 18;
   return {
@@ -494,7 +496,7 @@ function delays(table, look) {
 function minutes(table, look, label) {
   return bars(table, look, {
     stacked: true, unit: say("minutes"), label,
-    total: (row, sum) => `${number(sum)} = ${table.show(row, "observed_minutes")} + ${table.show(row, "inferred_minutes")}`,
+    total: (row, sum) => [number(sum), `= ${table.show(row, "observed_minutes")}`, `+ ${table.show(row, "inferred_minutes")}`].join(look.narrow ? "\n" : " "),
     series: [
       { name: table.title("observed_minutes"), column: "observed_minutes", style: fill(look, "one", "plain") },
       { name: table.title("inferred_minutes"), column: "inferred_minutes", style: fill(look, "two", "rising") },
@@ -583,7 +585,7 @@ function venueHours(table, look) {
           itemStyle: { borderColor: look.ink, borderWidth: 0.5, decal: HATCHES.plain },
         },
         {
-          ...diamonds(look), silent: false, symbolSize: inCell.show ? 1 : 7, data: withheld.map(place),
+          ...diamonds(look), silent: false, symbolSize: inCell.show ? 0 : 7, data: withheld.map(place),
           label: { ...inCell, color: look.ink, formatter: (at) => String(withheld[at.dataIndex].persons) },
         },
       ],
@@ -679,7 +681,21 @@ function draw(box) {
   const instance = echarts.init(box, null, { renderer: "canvas", devicePixelRatio, width: look.width, height });
   instance.setOption(chart.option);
   instance.getZr().flush();
+  if (printing) photograph(box);
   box.dataset.drawn = "true";
+}
+
+/** Replaces a chart by one picture of it: of a chart in layers, or of hatches, Chromium prints only a part. */
+function photograph(box) {
+  const chart = echarts.getInstanceByDom(box);
+  const drawn = chart.getRenderedCanvas({ pixelRatio: 3, backgroundColor: "#ffffff" });
+  const picture = document.createElement("canvas");
+  [picture.width, picture.height] = [drawn.width, drawn.height];
+  picture.style.width = `${chart.getWidth()}px`;
+  picture.style.height = `${chart.getHeight()}px`;
+  picture.getContext("2d").drawImage(drawn, 0, 0);
+  chart.dispose();
+  box.replaceChildren(picture);
 }
 
 function drawAll() {

@@ -249,8 +249,10 @@ fn coverage(source: &Source<'_>) -> Result<Table> {
         vec![district, Cell::count(all), Cell::count(seen), Cell::tenths(share(seen, all))]
     };
     let mut rows: Vec<Vec<Cell>> = (0..districts.len()).map(row).collect();
-    source.suppress(&mut rows, 2);
-    hide_derived(&mut rows, 2, &[3]);
+    for column in [1, 2] {
+        source.suppress(&mut rows, column);
+        hide_derived(&mut rows, column, &[3]);
+    }
     Ok(Table::new(
         "coverage",
         w("Whom the night can see", "扫码覆盖"),
@@ -389,7 +391,10 @@ pub fn figures(source: &Source<'_>) -> Result<Vec<Figure>> {
             id: "changed",
             title: w("changed color", "变码人数"),
             value: Cell::count(record.counts.changes.values().sum()),
-            about: w("since the night before", "较前一晚"),
+            about: match record.identity.before {
+                Some(_) => w("since the night before", "较前一晚"),
+                None => w("since everyone was green; this is the first night", "以全员绿码为起点（首晚）"),
+            },
         },
         Figure {
             id: "rejected",
