@@ -1,6 +1,6 @@
 -- Which contacts have had a fever or symptoms since they were exposed?
 -- tables: colors, contacts, facts
--- param fever = '37.30': degrees Celsius from which a temperature is one, with two decimals
+-- param fever = 37.30: degrees Celsius from which a temperature is one
 -- param top = 100: at most so many persons
 -- column person_id: the person
 -- column ring: their ring
@@ -15,8 +15,8 @@ WITH signs AS (
   FROM facts
   WHERE fact = 'symptom'
     OR fact = 'clinic_visit'
-    OR (fact = 'temperature' AND what >= $fever)
-    OR (fact = 'checkin' AND (what = 'unwell' OR which >= $fever))
+    OR (fact = 'temperature' AND TRY_CAST(what AS DOUBLE) >= $fever)
+    OR (fact = 'checkin' AND (what = 'unwell' OR TRY_CAST(which AS DOUBLE) >= $fever))
 ),
 ill AS (
   SELECT

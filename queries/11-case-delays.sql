@@ -2,7 +2,7 @@
 -- tables: sources
 -- column reported_by: who reported the cases, or unknown
 -- column reports: rows of cases
--- column onset_to_sample_hours: mean hours, to a tenth, of the rows that have both times; null if none has
+-- column onset_to_sample_hours: mean hours, to a tenth (half up), of the rows that have both times; null if none has
 -- column sample_to_report_hours: the same from sample to report
 -- column report_to_isolation_hours: the same from report to isolation; less than 0 if isolated before
 -- column onset_to_isolation_hours: the same from onset to isolation
@@ -20,11 +20,11 @@ WITH delays AS (
 SELECT
   reported_by,
   COUNT(*) AS reports,
-  ROUND(AVG(to_sample), 1) AS onset_to_sample_hours,
-  ROUND(AVG(to_report), 1) AS sample_to_report_hours,
-  ROUND(AVG(to_isolation), 1) AS report_to_isolation_hours,
-  ROUND(AVG(in_all), 1) AS onset_to_isolation_hours,
-  ROUND(MAX(in_all), 1) AS longest_hours
+  ROUND(FLOOR(AVG(to_sample) * 10 + 0.5) / 10.0, 1) AS onset_to_sample_hours,
+  ROUND(FLOOR(AVG(to_report) * 10 + 0.5) / 10.0, 1) AS sample_to_report_hours,
+  ROUND(FLOOR(AVG(to_isolation) * 10 + 0.5) / 10.0, 1) AS report_to_isolation_hours,
+  ROUND(FLOOR(AVG(in_all) * 10 + 0.5) / 10.0, 1) AS onset_to_isolation_hours,
+  ROUND(FLOOR(MAX(in_all) * 10 + 0.5) / 10.0, 1) AS longest_hours
 FROM delays
 GROUP BY reported_by
 ORDER BY reported_by

@@ -1,6 +1,6 @@
 -- Have those who wait been tested since their color began, by rule or region?
 -- tables: colors, facts
--- param by = 'rule': a row for each 'rule' or each 'region'
+-- param by = 'rule' | 'region': a row for each of these
 -- param utc_offset_hours = 8: hours that local time is ahead of UTC
 -- column group_id: the rule that decides, or the region of the office in charge
 -- column persons: persons in the register

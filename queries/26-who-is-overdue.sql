@@ -5,7 +5,7 @@
 -- column person_id: the person
 -- column color: their color
 -- column rule_id: the rule that decides it
--- column since: first day of the color
+-- column since: first day of the reason that decides
 -- column days: days since then
 -- column missing: what is still to be done
 -- column last_test_at: last test, UTC

@@ -1,5 +1,5 @@
--- Which manual orders are in force?
--- tables: colors, facts
+-- Which manual orders are in force: not ended, and a reason that counts?
+-- tables: colors, evidence, facts
 -- param utc_offset_hours = 8: hours that local time is ahead of UTC
 -- column person_id: the person
 -- column ordered_color: the color ordered
@@ -23,6 +23,11 @@ WITH orders AS (
     input_row
   FROM facts
   WHERE fact = 'order'
+),
+counting AS (
+  SELECT DISTINCT input_file, input_row
+  FROM evidence
+  WHERE fact = 'order'
 )
 SELECT
   o.person_id,
@@ -36,6 +41,7 @@ SELECT
   o.input_file,
   o.input_row
 FROM orders AS o
+JOIN counting AS e ON o.input_file = e.input_file AND o.input_row = e.input_row
 LEFT JOIN colors AS c ON o.person_id = c.person_id
 WHERE o.days_left > 0 OR o.ends_at IS NULL
 ORDER BY person_id, issued_at, input_file, input_row

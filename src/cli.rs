@@ -182,7 +182,7 @@ pub enum Command {
         #[arg(long)]
         sql: Option<String>,
         /// A parameter of the query, as days=7; repeatable
-        #[arg(long, value_name = "NAME=VALUE", requires = "name")]
+        #[arg(long, value_name = "NAME=VALUE", requires = "name", conflicts_with = "sql")]
         param: Vec<String>,
         /// List the queries that come with ringtrace, with their parameters
         #[arg(long)]
@@ -337,7 +337,8 @@ pub struct Supposing {
     /// What to compare that with; the configuration as it is without it
     #[arg(long, value_name = "NAME", requires = "what_if")]
     pub against: Option<String>,
-    /// Under several thresholds, as 5m,10m,15m,30m: contacts and colors by each
+    /// Under several thresholds, as 5m,10m,15m,30m: contacts and colors by each; thresholds of single categories stay as they are,
+    /// a cumulative rule is left out
     #[arg(long, value_name = "TIME,…", value_delimiter = ',', conflicts_with_all = ["what_if", "as_of"])]
     pub min_overlap: Vec<String>,
     /// Folder to write tables and a page with a chart to; must be empty or absent

@@ -115,7 +115,7 @@ pub fn night(
 
     progress.begin("colors");
     facts.renew(&visits, &traced, &config.contacts, &scheme)?;
-    facts.refuse_orders(&traced, scheme.fever);
+    facts.refuse_orders(&visits, &traced, &config.contacts, scheme.fever)?;
     facts.recognise(&scheme);
     facts.note_unknown_rules(&scheme);
     facts.note_unasked(&scheme);
@@ -228,7 +228,7 @@ pub fn side_by_side(config: &Config, date: Date) -> Result<Vec<Outlook>> {
         let mut traced = Traced::default();
         rings::expand(&visits, &facts.seeds(&config.contacts), plan(config, &visits, false), &mut traced)?;
         facts.renew(&visits, &traced, &config.contacts, scheme)?;
-        facts.refuse_orders(&traced, scheme.fever);
+        facts.refuse_orders(&visits, &traced, &config.contacts, scheme.fever)?;
         facts.recognise(scheme);
         let (mut persons, mut everyone) = (BTreeMap::new(), BTreeSet::new());
         for colored in colors::assign(&facts.all(&traced), scheme, date) {
@@ -282,7 +282,7 @@ pub fn suppose(
         let mut traced = Traced::default();
         rings::expand(&visits, &facts.seeds(&config.contacts), plan(config, &visits, false), &mut traced)?;
         facts.renew(&visits, &traced, &config.contacts, &scheme)?;
-        facts.refuse_orders(&traced, scheme.fever);
+        facts.refuse_orders(&visits, &traced, &config.contacts, scheme.fever)?;
         facts.recognise(&scheme);
         let counts = Counts::new(&visits, &facts, &traced);
         let colored = colors::assign(&facts.all(&traced), &scheme, date);

@@ -28,7 +28,7 @@ pub enum Verdict {
     Plausible,
     /// The case has no onset; it was exposed before the first sample or report, and after the infector's illness began.
     UnknownOnset,
-    /// The infector fell ill later than the case, or as late.
+    /// The infector did not fall ill before the case.
     InfectorLater,
     /// More than 14 days lie between exposure and onset.
     ExposedTooEarly,
@@ -53,7 +53,7 @@ impl Verdict {
         match self {
             Verdict::Plausible => "plausible",
             Verdict::UnknownOnset => "plausible, onset unknown",
-            Verdict::InfectorLater => "the other fell ill later, or on the same day",
+            Verdict::InfectorLater => "the other did not fall ill before",
             Verdict::ExposedTooEarly => "more than 14 days before falling ill",
             Verdict::ExposedTooLate => "already ill by then",
         }

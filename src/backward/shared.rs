@@ -43,6 +43,8 @@ pub struct SharedPlaces {
     pub persons: u64,
     /// Cases among them.
     pub cases: u64,
+    /// Cases who were anywhere in their own time.
+    pub seen: u64,
     /// Venues that could have been found.
     pub venues: u64,
     /// Hours of the period.
@@ -90,12 +92,14 @@ pub fn shared(visits: &dyn VisitSource, question: &Question<'_>) -> Result<Share
     let stays = visits_of(visits, windows.keys().copied(), question.period)?;
     let mut at_venue: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
     let mut at_hour: BTreeMap<(u32, Second), BTreeSet<u32>> = BTreeMap::new();
+    let mut seen: BTreeSet<u32> = BTreeSet::new();
     for stay in stays.values().flatten() {
         let (from, until) = windows[&stay.person];
         let (from, until) = (stay.arrived.max(from), stay.left.min(until));
         if from >= until {
             continue;
         }
+        seen.insert(stay.person);
         at_venue.entry(stay.venue).or_default().insert(stay.person);
         for hour in (from / HOUR_S..=(until - 1) / HOUR_S).filter(|_| question.by_hour) {
             at_hour.entry((stay.venue, hour * HOUR_S)).or_default().insert(stay.person);
@@ -110,8 +114,6 @@ pub fn shared(visits: &dyn VisitSource, question: &Question<'_>) -> Result<Share
     let cases = windows.keys().filter(|person| traffic.has(**person)).count() as u64;
     let place = |venue: u32, hour: Option<Second>, who: &BTreeSet<u32>, visitors: u64| {
         let here = who.len() as u64;
-        // A stay that began before the period counts at its venue, but its person is not among those that arrived.
-        let visitors = visitors.max(here).min(persons.max(here));
         let chance = tail(persons, visitors, cases, here);
         Shared { venue, hour, who: who.iter().copied().collect(), visitors, chance }
     };
@@ -145,7 +147,7 @@ pub fn shared(visits: &dyn VisitSource, question: &Question<'_>) -> Result<Share
     let (from, until) = question.period;
     let hours = u64::from(until.saturating_sub(from).div_ceil(HOUR_S));
     let venues = visits.venues().ids.len() as u64;
-    Ok(SharedPlaces { persons, cases, venues, hours, at_venues, at_hours, traffic })
+    Ok(SharedPlaces { persons, cases, seen: seen.len() as u64, venues, hours, at_venues, at_hours, traffic })
 }
 
 /// How many different persons were at a venue at some instant of `[from, until)`.

@@ -19,9 +19,13 @@ use crate::store::format::to_bytes;
 /// Those of writing.
 pub fn list(common: &Common) -> Result<Outcome> {
     let all = query::named();
+    let values = |param: &query::Param| match param.choices.is_empty() {
+        true => param.default.to_string(),
+        false => param.choices.join(" | "),
+    };
     let params = |query: &Named| -> String {
         let params: Vec<String> =
-            query.params.iter().map(|param| format!("{}={}", param.name, param.default)).collect();
+            query.params.iter().map(|param| format!("{}={}", param.name, values(param))).collect();
         if params.is_empty() { String::new() } else { format!("  [{}]", params.join(", ")) }
     };
     let line = |query: &Named| format!("{:<28}{}{}", query.name, query.about, params(query));
@@ -29,7 +33,7 @@ pub fn list(common: &Common) -> Result<Outcome> {
         let params: Vec<Value> = query
             .params
             .iter()
-            .map(|param| json!({"name": param.name, "default": param.default, "about": param.about}))
+            .map(|param| json!({"name": param.name, "default": param.default, "choices": param.choices, "about": param.about}))
             .collect();
         let columns: Vec<Value> =
             query.columns.iter().map(|(name, about)| json!({"name": name, "about": about})).collect();

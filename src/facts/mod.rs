@@ -1,6 +1,7 @@
 //! Stage 6 of 8: typed facts about persons: who is a case, where people live, what tracing found.
 
 pub mod kind;
+mod again;
 mod orders;
 mod places;
 mod renewed;

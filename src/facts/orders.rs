@@ -2,12 +2,19 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use rayon::prelude::*;
+
+use super::again::Again;
 use super::kind::{Cell, FactKind, Told};
 use super::{CaseFact, Fact, Facts};
+use crate::config::ContactConfig;
+use crate::error::Result;
 use crate::records::InputRow;
 use crate::records::rejects::{FileBalance, Reason};
 use crate::records::told::ORDER_DAYS;
+use crate::rings::again::Met;
 use crate::rings::{Traced, TracedPerson};
+use crate::store::VisitSource;
 use crate::store::format::RejectRow;
 use crate::time::{DAY_S, FOREVER, Second};
 use crate::words::Words;
@@ -25,15 +32,29 @@ impl Facts {
 
     /// Takes back the orders that no health fact supports: one that had begun and was known when the order was issued, and
     /// held within the 14 days before. They go to rejects. What comes later, or becomes known later, supports no order.
-    pub fn refuse_orders(&mut self, traced: &Traced, fever: i64) {
+    ///
+    /// # Errors
+    /// Those of reading the visits.
+    pub fn refuse_orders(
+        &mut self,
+        visits: &dyn VisitSource,
+        traced: &Traced,
+        config: &ContactConfig,
+        fever: i64,
+    ) -> Result<()> {
         let mut known: HashMap<u32, Vec<Support>> =
             self.ordered().into_keys().map(|person| (person, Vec::new())).collect();
         if known.is_empty() {
-            return;
+            return Ok(());
         }
         let exposed: Vec<&TracedPerson> =
             traced.contacts.iter().filter(|contact| known.contains_key(&contact.person)).collect();
-        let sources = self.known_sources(traced, exposed.iter().map(|contact| contact.best_source));
+        let again = Again::new(self, visits, traced, config);
+        let met = |contact: &&TracedPerson| {
+            Ok((contact.person, again.met(&again.presence(contact.person)?, contact.ring)))
+        };
+        let met: Vec<(u32, Vec<Met>)> = exposed.par_iter().map(met).collect::<Result<_>>()?;
+        let sources = again.known(met.iter().flat_map(|(_, met)| met).map(|met| met.source))?;
         let mut know = |person: u32, support: Support| {
             if let Some(known) = known.get_mut(&person) {
                 known.push(support);
@@ -54,10 +75,11 @@ impl Facts {
             know(case.person, Support { kind: FactKind::Case, from, until, known_at, row });
         }
         self.order_support.iter().for_each(|(person, support)| know(*person, support.clone()));
-        for contact in exposed {
-            let (from, until) = (contact.exposed.first_exposed_at, contact.exposed.last_exposed_at);
-            let known_at = sources.of(contact.best_source).max(from);
-            know(contact.person, Support { kind: FactKind::Contact, from, until, known_at, row: None });
+        for (person, met) in met {
+            for Met { source, from, until, .. } in met {
+                let known_at = sources[&source].max(from);
+                know(person, Support { kind: FactKind::Contact, from, until, known_at, row: None });
+            }
         }
         let mut refused = Vec::new();
         for (person, told) in std::mem::take(&mut self.told) {
@@ -98,6 +120,7 @@ impl Facts {
                 format!("{count}项人工指令被拒绝：签发时不知道该人的任何健康事实"),
             ));
         }
+        Ok(())
     }
 }
 

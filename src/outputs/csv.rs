@@ -31,9 +31,9 @@ pub fn safe(text: &str) -> Cow<'_, str> {
     if formula || control || text.starts_with('\'') { format!("'{text}").into() } else { text.into() }
 }
 
-/// As [`safe`], but a text that is a number stays one: for answers whose columns have lost their types.
+/// As [`safe`], but a text that is a finite number stays one: for answers whose columns have lost their types.
 pub fn safe_unless_number(text: &str) -> String {
-    if text.parse::<f64>().is_ok() { text.to_string() } else { safe(text).into_owned() }
+    if text.parse::<f64>().is_ok_and(f64::is_finite) { text.to_string() } else { safe(text).into_owned() }
 }
 
 /// One cell as text; `None` for null. Numbers and times stay as they are, text is made safe.

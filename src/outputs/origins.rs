@@ -72,7 +72,7 @@ impl Origins {
             hours: place(&places.at_hours, true),
             links: survey::links(links, &ids, venues),
             cases: cases.len() as u64,
-            seen: places.cases,
+            seen: places.seen,
             looked_at_venues: places.venues,
             looked_at_hours: places.hours,
             people: people.collect(),

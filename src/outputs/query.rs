@@ -30,7 +30,8 @@ pub const TABLES: &str = include_str!("../../docs/tables.md");
 /// ```text
 /// -- The question, in a line
 /// -- tables: those it reads
-/// -- param days = 14: what the parameter means; its default, a whole number or 'text', decides its type
+/// -- param days = 14: what the parameter means; its default, a whole number, a decimal or 'text', decides its type
+/// -- param by = 'rule' | 'region': what it means; only these are taken, the first unless another is given
 /// -- column persons: what a column of the answer holds
 /// ```
 #[derive(Clone, Debug)]
@@ -58,8 +59,42 @@ pub struct Param {
     pub name: &'static str,
     /// Its value unless another is given, as SQL.
     pub default: &'static str,
+    /// The only values it takes, as SQL; none where it takes any.
+    pub choices: Vec<&'static str>,
     /// What it means.
     pub about: &'static str,
+}
+
+impl Param {
+    /// A value as SQL.
+    fn literal(&self, value: &str) -> Result<String> {
+        let wrong = |what: String| {
+            Err(Error::usage(
+                format!("--param {}={value}: {what}", self.name),
+                format!("{}: {}", self.name, self.about),
+            ))
+        };
+        if self.default.starts_with('\'') {
+            let text = format!("'{}'", value.replace('\'', "''"));
+            return match self.choices.is_empty() || self.choices.contains(&text.as_str()) {
+                true => Ok(text),
+                false => wrong(format!("it is one of {}", self.choices.join(", "))),
+            };
+        }
+        if self.default.contains('.') {
+            return match value.parse::<f64>() {
+                Ok(number) if number.is_finite() && number >= 0.0 => Ok(format!("{number:.6}")),
+                _ => wrong("not a number from 0".into()),
+            };
+        }
+        // The world's clocks; anything else is a count.
+        let least = if self.name == "utc_offset_hours" { -12 } else { 0 };
+        match value.parse::<i64>() {
+            Ok(number) if number >= least && number <= i64::from(u32::MAX) => Ok(number.to_string()),
+            Ok(_) => wrong(format!("not a whole number from {least}")),
+            Err(_) => wrong("not a whole number".into()),
+        }
+    }
 }
 
 /// The queries that come with the program, in the order of their numbers.
@@ -97,8 +132,15 @@ impl Named {
             } else if let Some((name, rest)) =
                 line.strip_prefix("param ").and_then(|rest| rest.split_once('='))
             {
-                let (default, about) = rest.split_once(':').unwrap_or((rest, ""));
-                query.params.push(Param { name: name.trim(), default: default.trim(), about: about.trim() });
+                let (values, about) = rest.split_once(':').unwrap_or((rest, ""));
+                let values: Vec<&str> = values.split('|').map(str::trim).collect();
+                let choices = if values.len() > 1 { values.clone() } else { Vec::new() };
+                query.params.push(Param {
+                    name: name.trim(),
+                    default: values[0],
+                    choices,
+                    about: about.trim(),
+                });
             } else if let Some((name, about)) =
                 line.strip_prefix("column ").and_then(|rest| rest.split_once(':'))
             {
@@ -138,21 +180,18 @@ impl Named {
             };
             return Err(Error::usage(format!("query {} has no parameter {name:?}", self.name), help));
         }
+        if let Some((name, _)) =
+            values.iter().find(|(name, _)| values.iter().filter(|(other, _)| other == name).count() > 1)
+        {
+            return Err(Error::usage(format!("--param {name} is given twice"), "give each once"));
+        }
         // Longer names first: $days begins with $day.
         let mut literals = vec![("date".to_string(), format!("'{date}'"))];
         for param in &self.params {
-            let given = values.iter().rev().find(|(name, _)| *name == param.name).map(|(_, value)| *value);
-            let is_text = param.default.starts_with('\'');
+            let given = values.iter().find(|(name, _)| *name == param.name);
             let literal = match given {
                 None => param.default.to_string(),
-                Some(value) if is_text => format!("'{}'", value.replace('\'', "''")),
-                Some(value) if value.parse::<i64>().is_ok() => value.to_string(),
-                Some(value) => {
-                    return Err(Error::usage(
-                        format!("--param {}={value}: not a whole number", param.name),
-                        format!("{}: {}", param.name, param.about),
-                    ));
-                }
+                Some((_, value)) => param.literal(value)?,
             };
             literals.push((param.name.to_string(), literal));
         }

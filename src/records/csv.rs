@@ -12,6 +12,9 @@ use crate::records::table::{
     BATCH_ROWS, Batch, ColumnSpec, Origin, Schema, constant, locate, no_unit, no_zone,
 };
 
+/// Line breaks that the cells of one row may hold, such as a name of three lines; with more, a quotation mark is out of place.
+const LINES_MAX: usize = 16;
+
 /// Reads `file` batch by batch; every id is text.
 ///
 /// # Errors
@@ -61,18 +64,34 @@ pub(super) fn read(
         lines.clear();
         let mut line = csv::ByteRecord::new();
         while lines.len() < BATCH_ROWS && reader.read_byte_record(&mut line).map_err(failed)? {
-            lines.push(line.clone());
+            // Not a clone: that is as long as the longest line so far, and one long line would take all memory.
+            lines.push(line.iter().collect());
         }
         if lines.is_empty() {
             // A quote that is never closed swallows every row behind it into one cell.
-            let swallowed = last.iter().any(|cell| cell.contains(&b'\n'));
-            if swallowed && !quotes.get().is_multiple_of(2) {
-                return Err(Error::damaged(&file.name, "a quotation mark is opened and never closed"));
+            if line_breaks(&last) > 0 && !quotes.get().is_multiple_of(2) {
+                let row = first_row - 1;
+                let what = format!("a quotation mark is opened in row {row} and never closed");
+                return Err(Error::damaged(&file.name, what));
             }
             return Ok(());
         }
         last = lines[lines.len() - 1].clone();
-        let misfits = (0..lines.len()).filter(|row| lines[*row].len() != names.len()).collect();
+        let misfits: Vec<usize> = (0..lines.len()).filter(|row| lines[*row].len() != names.len()).collect();
+        let is_last = |row: usize| row + 1 == lines.len() && !quotes.get().is_multiple_of(2);
+        let swallows = |row: &usize| {
+            let most = if lines[*row].len() == names.len() { LINES_MAX } else { 0 };
+            line_breaks(&lines[*row]) > most && !is_last(*row)
+        };
+        if let Some(row) = (0..lines.len()).find(swallows) {
+            let (number, breaks) = (first_row + row as u64, line_breaks(&lines[row]));
+            return Err(Error::damaged(
+                &file.name,
+                format!(
+                    "a quotation mark is opened in row {number} and closed only {breaks} lines later: the rows between would be lost"
+                ),
+            ));
+        }
         let mut columns = Vec::with_capacity(origins.len());
         for (spec, origin) in schema.columns.iter().zip(&origins) {
             columns.push(match origin {
@@ -93,6 +112,11 @@ pub(super) fn read(
         each(&Batch { first_row, rows: lines.len(), columns, misfits }, ids)?;
         first_row += lines.len() as u64;
     }
+}
+
+/// Line breaks in the cells of a row.
+fn line_breaks(row: &csv::ByteRecord) -> usize {
+    row.as_slice().iter().filter(|byte| **byte == b'\n').count()
 }
 
 /// Whether every cell that is not empty counts something, so that no row of the file could be used without a unit.

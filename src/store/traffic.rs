@@ -18,7 +18,7 @@ pub const HOUR_S: Second = 3_600;
 /// What happened in a period.
 #[derive(Default)]
 pub struct Traffic {
-    /// By person key, one bit each: whether the person arrived anywhere.
+    /// By person key, one bit each: whether the person was anywhere.
     present: Vec<u64>,
     /// Arrivals by the start of their hour.
     pub arrivals: BTreeMap<Second, u64>,
@@ -27,18 +27,19 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// How many different persons arrived anywhere.
+    /// How many different persons were anywhere.
     pub fn persons(&self) -> u64 {
         self.present.iter().map(|word| u64::from(word.count_ones())).sum()
     }
 
-    /// Whether the person arrived anywhere.
+    /// Whether the person was anywhere.
     pub fn has(&self, person: u32) -> bool {
         self.present.get(person as usize / 64).is_some_and(|word| word >> (person % 64) & 1 == 1)
     }
 }
 
-/// The traffic of the visits that arrived in `[from, until)`; visitors are counted at `venues` only, sorted. One pass over
+/// The traffic of the visits that share an instant with `[from, until)`, arrivals only of those that arrived in it; visitors
+/// are counted at `venues` only, sorted. One pass over
 /// the visits of the period.
 ///
 /// # Errors
@@ -61,7 +62,7 @@ pub fn traffic(visits: &dyn VisitSource, (from, until): (Second, Second), venues
             let mut hour = (0, 0);
             for (row, (venue, person)) in keys.venue.iter().zip(keys.person.iter()).enumerate() {
                 let (arrived, left) = (times.arrived[row], times.left[row]);
-                if !range.contains(venue) || arrived >= left || arrived < from || arrived >= until {
+                if !range.contains(venue) || arrived >= left || left <= from || arrived >= until {
                     continue;
                 }
                 present[*person as usize / 64].fetch_or(1 << (person % 64), Ordering::Relaxed);
@@ -71,7 +72,7 @@ pub fn traffic(visits: &dyn VisitSource, (from, until): (Second, Second), venues
                     *traffic.arrivals.entry(hour.0).or_default() += hour.1;
                     hour = (begun, 0);
                 }
-                hour.1 += 1;
+                hour.1 += u64::from(arrived >= from);
                 if wanted.binary_search(venue).is_ok() {
                     visitors.push((*venue, *person));
                 }

@@ -156,8 +156,14 @@ fn epicontacts_gets_unique_ids_and_contacts_from_one_to_another() {
     let (linelist, contacts) = (table(&folder, "out/linelist.csv"), table(&folder, "out/contacts.csv"));
     let text = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
     assert!(text("out/linelist.csv").starts_with("id,") && text("out/contacts.csv").starts_with("from,to,"));
-    // Line breaks and other control characters are written as escapes: R takes every line break for the same one.
-    let plain = |cell: &str| plain(cell).replace("\\n", "\n").replace("\\u{7}", "\u{7}");
+    // Line breaks, other control characters and the backslash are written as escapes: R takes every line break for the same.
+    let plain = |cell: &str| {
+        let parts: Vec<String> = plain(cell)
+            .split("\\\\")
+            .map(|part| part.replace("\\n", "\n").replace("\\u{7}", "\u{7}"))
+            .collect();
+        parts.join("\\")
+    };
     let ids: Vec<String> = linelist.iter().map(|row| plain(&row["id"])).collect();
     assert_eq!(ids.len(), everyone().len(), "each once");
     assert_eq!(ids.into_iter().collect::<BTreeSet<_>>(), everyone());

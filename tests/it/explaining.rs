@@ -128,6 +128,7 @@ fn village() -> Folder {
 #[test]
 fn what_does_not_follow_from_facts_and_store_is_refused() {
     let differs = "is not what it follows from";
+    let no_exposure = "the evidence of reason 1 is no exposure or stay of the person that night";
     for (table, column, from, to, word) in [
         (
             "colors",
@@ -140,13 +141,23 @@ fn what_does_not_follow_from_facts_and_store_is_refused() {
         ("evidence", "rule_id", "FC-O2", "FC-O1", "its reasons or their evidence are others"),
         ("exposures", "contact_id", "p06", "p99", "the way back does not end at a source"),
         ("contacts", "overlap_s", "3240", "3241", "overlap_s was published as 3241, the store gives 3240"),
-        ("contacts", "best_source_id", "p06", "p07", "the best exposure is another"),
-        ("exposures", "venue_id", "library", "school", "an exposure that was published is not in the store"),
+        ("contacts", "best_source_id", "p06", "p07", no_exposure),
+        ("evidence", "source_id", "p06", "p07", no_exposure),
+        ("evidence", "ring", "2", "3", no_exposure),
+        ("evidence", "overlap_s", "3240", "3241", no_exposure),
+        ("exposures", "venue_id", "library", "school", no_exposure),
     ] {
         let folder = village();
         tamper(&folder, table, column, from, to);
         folder.refuses(&format!("explain --run runs/{DATE} p08"), 6, "integrity", &[differs, word]);
     }
+    // All that the run says of it is changed alike; the store is not.
+    let folder = village();
+    tamper(&folder, "exposures", "venue_id", "library", "school");
+    tamper(&folder, "contacts", "best_venue_id", "library", "school");
+    tamper(&folder, "evidence", "venue_id", "library", "school");
+    let words = ["the best exposure is another", "an exposure that was published is not in the store"];
+    folder.refuses(&format!("explain --run runs/{DATE} p08"), 6, "integrity", &words);
     let folder = village();
     tamper(&folder, "evidence", "input_row", "1", "2");
     let refused = folder.run(&format!("explain --run runs/{DATE} p01"));

@@ -150,7 +150,7 @@ fn world() -> Folder {
     folder
 }
 
-/// Two nights, and the second by another scheme.
+/// Two nights, and the second by other schemes, too.
 fn nights(folder: &Folder) -> Vec<Night> {
     let config = std::fs::read_to_string(folder.join("world/ringtrace.toml")).unwrap();
     let beside = |config: String, file: &str, other: &str| {
@@ -163,11 +163,16 @@ fn nights(folder: &Folder) -> Vec<Night> {
     folder.write("world/five.toml", &config);
     let other = config.replace("five-color", "hangzhou-release").replace("\"runs\"", "\"other-runs\"");
     folder.write("world/other.toml", other);
+    // The one that heeds orders and pushes.
+    let red = config.replace("five-color", "red-code").replace("\"runs\"", "\"red-runs\"");
+    folder.write("world/red.toml", red);
     let night = |(config, runs, day): (&str, &str, u32)| {
         folder.run(&format!("run --config world/{config}.toml --date 2022-03-{day:02}")).done();
         Night::read(Run::open(&folder.join(format!("world/{runs}/2022-03-{day:02}"))).unwrap())
     };
-    [("five", "runs", 9), ("five", "runs", 10), ("other", "other-runs", 10)].map(night).into()
+    [("five", "runs", 9), ("five", "runs", 10), ("other", "other-runs", 10), ("red", "red-runs", 9)]
+        .map(night)
+        .into()
 }
 
 /// A row of a table: the texts of its cells by column, without nulls.
@@ -499,7 +504,7 @@ fn epidemic_curve(q: &Asked<'_>) -> Vec<Cells> {
 fn case_delays(q: &Asked<'_>) -> Vec<Cells> {
     let cases = q.only("sources", "source_kind", "person");
     let hours = |row: &Row, from: &str, to: &str| Some((row.at(to)? - row.at(from)?) as f64 / 3_600.0);
-    let tenth = |hours: f64| ((hours * 10.0).round() / 10.0).to_string();
+    let tenth = |hours: f64| ((hours * 10.0 + 0.5).floor() / 10.0).to_string();
     each(groups(cases, |row| row.get("reported_by").unwrap_or("unknown")), |by, cases| {
         let all =
             |from: &str, to: &str| cases.iter().filter_map(|row| hours(row, from, to)).collect::<Vec<f64>>();
@@ -716,7 +721,12 @@ fn open_appeals(q: &Asked<'_>) -> Vec<Cells> {
 
 fn orders_in_force(q: &Asked<'_>) -> Vec<Cells> {
     let mut found = Vec::new();
-    for row in q.only("facts", "fact", "order").filter(|row| q.in_force(row)) {
+    let counts = |row: &Row| {
+        let rows = ["input_file", "input_row"];
+        q.only("evidence", "fact", "order")
+            .any(|of| rows.map(|name| of.get(name)) == rows.map(|name| row.get(name)))
+    };
+    for row in q.only("facts", "fact", "order").filter(|row| q.in_force(row) && counts(row)) {
         let [person, from, file] = ["person_id", "at", "input_file"].map(|name| row.text(name));
         let [color, rule, region] = ["color", "rule_id", "region_id"].map(|name| q.register(person, name));
         let (region, line) = (region.unwrap_or("unknown"), row.number("input_row"));

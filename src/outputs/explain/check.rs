@@ -148,6 +148,76 @@ pub fn colors(colors: &Table, evidence: &Table, again: Option<&Colored<'_>>, sch
     }
 }
 
+/// Checks where and with whom the evidence says the person was: a contact's is the best exposure of a row of `contacts`, or of
+/// one of `renewed`, and an edge that the night published; a stay's by a visit that of the fact.
+///
+/// # Errors
+/// `integrity` if it is another.
+pub fn places(
+    evidence: &Table,
+    contacts: &Table,
+    renewed: Option<&Table>,
+    exposures: &Table,
+    facts: &Table,
+) -> Result<()> {
+    let text = |table: &Table, name: &str, row: usize| table.text(name, row).map(Option::unwrap_or_default);
+    let same = |table: &Table, theirs: &[&str], row: usize, ours: &[&str], own: usize| -> Result<bool> {
+        for (theirs, ours) in theirs.iter().zip(ours) {
+            if text(table, theirs, row)? != text(evidence, ours, own)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    };
+    let any = |table: &Table, theirs: &[&str], ours: &[&str], own: usize| -> Result<bool> {
+        for row in 0..table.len() {
+            if same(table, theirs, row, ours, own)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    };
+    let best = ["best_source_id", "best_source_kind", "best_venue_id", "ring"];
+    let by_whom = ["source_id", "source_kind", "venue_id", "ring"];
+    let edge = ["source_id", "source_kind", "venue_id", "ring", "from", "until"];
+    let mut what = Vec::new();
+    for row in 0..evidence.len() {
+        let (from, until) = (second(evidence, "from", row)?, second(evidence, "until", row)?);
+        let holds = if text(evidence, "fact", row)? == "contact" {
+            let shared = until.zip(from).and_then(|(until, from)| until.checked_sub(from));
+            let lasts =
+                text(evidence, "overlap_s", row)? == shared.map(|s| s.to_string()).unwrap_or_default();
+            let traced = any(contacts, &best, &by_whom, row)? && any(exposures, &edge, &edge, row)?;
+            let again =
+                renewed.map(|renewed| any(renewed, &best, &by_whom, row)).transpose()?.unwrap_or(false);
+            lasts && (traced || again)
+        } else {
+            let no_one = ["source_id", "source_kind", "ring", "overlap_s"];
+            let no_one = no_one.iter().map(|name| text(evidence, name, row)).collect::<Result<Vec<_>>>()?;
+            let stay = match text(evidence, "venue_id", row)?.is_empty() {
+                true => from.is_none() && until.is_none(),
+                // A temperature at a venue is of an instant.
+                false => {
+                    let stay = ["fact", "venue_id", "from", "until"];
+                    let instant = from == until && any(facts, &["fact", "venue_id", "at"], &stay[..3], row)?;
+                    instant || any(facts, &["fact", "venue_id", "at", "until"], &stay, row)?
+                }
+            };
+            stay && no_one.iter().all(String::is_empty)
+        };
+        if !holds {
+            what.push(format!(
+                "the evidence of reason {} is no exposure or stay of the person that night",
+                row + 1
+            ));
+        }
+    }
+    if what.is_empty() {
+        return Ok(());
+    }
+    Err(differs(what, "a file of the run was changed: `ringtrace verify --run DIR`"))
+}
+
 /// Checks that every order among the reasons rests on a health fact of the person that the run holds, which had begun when
 /// it was issued, no more than 14 days before.
 ///

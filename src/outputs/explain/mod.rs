@@ -164,6 +164,7 @@ pub fn gather(
     let colored = person::colored(&prepared, scheme, date);
     check::colors(colors, evidence, colored.as_ref(), scheme)?;
     check::orders(evidence, &derived)?;
+    check::places(evidence, contacts, renewed.as_ref(), exposures, &tables[3])?;
     let reasons = match &colored {
         Some(colored) => person::reasons(&prepared, colored, evidence, scheme, date)?,
         None => Vec::new(),
@@ -418,8 +419,15 @@ impl Explanation {
         })
     }
 
-    /// One person's file for an appeal: everything the color rests on, in both languages, and no one else's identity.
-    pub fn evidence_pack(&self, run: &Run, scheme: &Scheme, zone: &jiff::tz::TimeZone) -> Value {
+    /// One person's file for an appeal: everything the color rests on, in both languages, and no one else's identity: not of
+    /// those met, nor of who signed an order, nor the names of files, which may hold ids of others.
+    pub fn evidence_pack(mut self, run: &Run, scheme: &Scheme, zone: &jiff::tz::TimeZone) -> Value {
+        let signs = |name: &str| matches!(name, "author" | "approver");
+        self.reasons.iter_mut().for_each(|reason| reason.cells.retain(|(name, _)| !signs(name)));
+        for told in &mut self.told {
+            let columns = told.kind.columns().iter().zip(&mut told.cells);
+            columns.filter(|((name, _), _)| signs(name)).for_each(|(_, cell)| *cell = None);
+        }
         let fact = |told: &Told| {
             let columns = told.kind.columns().iter().zip(&told.cells);
             let cells =
@@ -432,6 +440,7 @@ impl Explanation {
             })
         };
         let identity = &run.record.identity;
+        let files = identity.files.iter().map(|file| json!({"table": file.table, "blake3": file.blake3}));
         json!({
             "explanation": self.json(scheme, Identify::NoOneElse),
             "words_en": self.words(scheme, zone, Language::En, Identify::NoOneElse),
@@ -439,7 +448,7 @@ impl Explanation {
             "facts": self.told.iter().map(fact).collect::<Vec<_>>(),
             "cases": self.cases.iter().map(|(status, row)| json!({"status": status, "row": row})).collect::<Vec<_>>(),
             "made_from": {"ringtrace": identity.ringtrace, "config": identity.config, "scheme": identity.scheme,
-                "files": identity.files, "time_zone": identity.time_zone},
+                "files": files.collect::<Vec<_>>(), "time_zone": identity.time_zone},
         })
     }
 }

@@ -77,7 +77,7 @@ impl Derived {
         all.map(|fact| (0, fact)).collect()
     }
 
-    /// Whether a row of a file, or an exposure that began at an instant, is among them.
+    /// Whether a row of a file, or an exposure that began at an instant, may be among them.
     pub fn holds(&self, row: Option<(&str, u64)>, kind: &str, at: Second) -> bool {
         match row {
             Some((file, row)) => {
@@ -86,7 +86,10 @@ impl Derived {
                 told || self.cases.iter().any(|case| (&*case.file, case.row) == (file, row))
             }
             None if kind == "contact" => {
-                self.contacts.iter().any(|contact| contact.exposed.first_exposed_at == at)
+                let spans = |contact: &TracedPerson| {
+                    (contact.exposed.first_exposed_at..contact.exposed.last_exposed_at).contains(&at)
+                };
+                self.contacts.iter().any(spans)
             }
             // A visit or a scan, perhaps older than any rule asks for.
             None => true,

@@ -7,7 +7,7 @@ use crate::error::Result;
 fn id(id: &str) -> String {
     let plain = |c: char| !c.is_control() && c != '\\';
     let escaped = |c: char| if plain(c) { vec![c] } else { c.escape_default().collect() };
-    if id.contains(char::is_control) { id.chars().flat_map(escaped).collect() } else { id.to_string() }
+    if !id.chars().all(plain) { id.chars().flat_map(escaped).collect() } else { id.to_string() }
 }
 
 pub(super) fn files(network: &Network) -> Result<Vec<(&'static str, Vec<u8>)>> {

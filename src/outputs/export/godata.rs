@@ -32,18 +32,24 @@ pub(super) fn files(network: &Network, notes: &mut Vec<String>) -> Result<Vec<(&
         ])?;
     }
     // The longest meeting with a person is the one a contact is listed with: the import takes one relationship a row.
+    // Only one who is listed can be named, so the rings come one after the other.
     let mut best: Vec<Option<usize>> = vec![None; network.persons.len()];
-    for (at, meeting) in network.meetings.iter().enumerate().filter(|(_, meeting)| meeting.ring > 0) {
-        if best[meeting.to].is_none_or(|kept| meeting.overlap_s > network.meetings[kept].overlap_s) {
-            best[meeting.to] = Some(at);
+    for ring in 1..=2 {
+        for (at, meeting) in network.meetings.iter().enumerate().filter(|(_, meeting)| meeting.ring == ring) {
+            let is_listed = network.persons[meeting.from].ring == 0 || best[meeting.from].is_some();
+            let is_longer =
+                best[meeting.to].is_none_or(|kept| meeting.overlap_s > network.meetings[kept].overlap_s);
+            if is_listed && is_longer {
+                best[meeting.to] = Some(at);
+            }
         }
     }
-    let listed = |at: usize| best[at].is_some() && network.persons[at].ring <= 2;
     let left_out =
-        (0..network.persons.len()).filter(|at| network.persons[*at].ring > 0 && !listed(*at)).count();
+        (0..network.persons.len()).filter(|at| network.persons[*at].ring > 0 && best[*at].is_none());
+    let left_out = left_out.count();
     if left_out > 0 {
         notes.push(format!(
-            "{} contacts are left out: exposed only to sites, or in a ring Go.Data does not have",
+            "{} contacts are left out: exposed only to sites, or to contacts who were, or in a ring Go.Data does not have",
             n(left_out as u64)
         ));
     }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use jiff::civil::Date;
 use jiff::{Span, fmt::strtime};
 
-use super::{Network, or_empty};
+use super::{Network, Person, or_empty};
 use crate::error::{Error, Result};
 use crate::outputs::csv;
 use crate::outputs::read::Run;
@@ -83,7 +83,9 @@ pub(super) fn files(
     let comment = |cells: Vec<&str>| format!("##{}\n", cells.join(&sormas.separator.to_string()));
     text.push_str(&comment(columns.iter().map(|(_, caption)| *caption).collect()));
     text.push_str(&comment(columns.iter().map(|_| "").collect()));
-    let places = isolated(run)?;
+    let places = isolated(run, network)?;
+    let persons: HashMap<&str, &Person> =
+        network.persons.iter().map(|person| (person.id.as_str(), person)).collect();
     let mut open = 0;
     for person in network.persons.iter().filter(|person| person.ring > 0) {
         let (Some(first), Some(last)) = (person.first_exposed_at, person.last_exposed_at) else { continue };
@@ -95,11 +97,11 @@ pub(super) fn files(
         let color = person.color.as_ref().zip(person.rule.as_ref());
         let because = color.map(|(color, rule)| format!("; {color} by {rule}")).unwrap_or_default();
         let mut cells = vec![
-            or_empty(person.best_source.as_ref()),
+            or_empty(case_of(person, &persons)),
             sormas.disease.clone(),
             format!("ring {} of the trace", person.ring),
             day(network.date)?,
-            "true".into(),
+            (network.local_date(first) < network.local_date(last)).to_string(),
             day(network.local_date(first))?,
             day(network.local_date(last))?,
             "SAME_ROOM".into(),
@@ -145,12 +147,25 @@ pub(super) fn files(
     Ok(vec![("contacts.csv", text.into_bytes())])
 }
 
-/// Where persons are isolated, by the last thing told of it.
-fn isolated(run: &Run) -> Result<HashMap<String, &'static str>> {
-    let rows = Rows::new(run.table_columns("facts", &["person_id", "fact", "what"])?, "facts.parquet");
+/// The case that the way of a contact's longest exposures leads to; `None` if that is a site.
+fn case_of<'a>(person: &'a Person, persons: &HashMap<&str, &'a Person>) -> Option<&'a str> {
+    // Each source lies in a lower ring, so this ends at ring 0.
+    let mut at = person;
+    while at.ring > 0 {
+        at = persons.get(at.best_source.as_deref()?).filter(|source| source.ring < at.ring)?;
+    }
+    Some(&at.id)
+}
+
+/// Where persons are isolated tonight, by the last thing told of it.
+fn isolated(run: &Run, network: &Network) -> Result<HashMap<String, &'static str>> {
+    let columns = ["person_id", "fact", "what", "until"];
+    let rows = Rows::new(run.table_columns("facts", &columns)?, "facts.parquet");
+    let until = rows.instants("until")?;
     let (ids, facts, kinds) = (rows.ids("person_id")?, rows.texts("fact")?, rows.texts("what")?);
     // Facts of a person and kind come in the order of time.
-    let isolations = (0..rows.len()).filter(|row| facts[*row] == Some("isolation"));
+    let is_there = |row: &usize| until[*row].is_none_or(|until| network.local_date(until) >= network.date);
+    let isolations = (0..rows.len()).filter(|row| facts[*row] == Some("isolation")).filter(is_there);
     let place = |kind: Option<&str>| match kind {
         Some("home") => "HOME",
         Some("hospital") => "HOSPITAL",

@@ -88,7 +88,11 @@ pub fn verdict(verdict: &str) -> Words {
         &[
             ("plausible", "plausible", "合理"),
             ("unknown_onset", "plausible, onset unknown", "合理（发病日不详）"),
-            ("infector_later", "implausible: the infector fell ill later", "不合理：传播者发病更晚"),
+            (
+                "infector_later",
+                "implausible: the infector did not fall ill before",
+                "不合理：传播者发病不早于该病例",
+            ),
             (
                 "exposed_too_early",
                 "implausible: exposed over 14 days before onset",
