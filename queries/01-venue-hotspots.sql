@@ -2,7 +2,7 @@
 -- tables: exposures, venues
 -- param days = 14: only exposures that began in the last so many local days, the night's day included
 -- param top = 20: at most so many venues
--- param utc_offset_hours = 8: hours that local time is ahead of UTC
+-- param utc_offset_hours = local: hours that local time is ahead of UTC, such as 8 or 5.5; without it those of the night's time zone on its day
 -- column venue_id: the venue
 -- column contacts: persons of ring 1 exposed there
 -- column sources: cases and exposure sites that exposed them
@@ -26,7 +26,7 @@ WITH spread AS (
     MAX("until") AS last_at
   FROM exposures
   WHERE ring = 1
-    AND (CAST("from" AS BIGINT) + $utc_offset_hours * 3600000000) // 86400000000
+    AND (CAST("from" AS BIGINT) + $utc_offset_us) // 86400000000
       > CAST(DATE($date) AS BIGINT) - $days
   GROUP BY venue_id
 )

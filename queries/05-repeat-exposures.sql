@@ -1,7 +1,7 @@
 -- Who was exposed more than once: to several sources, or on several days?
 -- tables: exposures
 -- param top = 100: at most so many persons
--- param utc_offset_hours = 8: hours that local time is ahead of UTC
+-- param utc_offset_hours = local: hours that local time is ahead of UTC, such as 8 or 5.5; without it those of the night's time zone on its day
 -- column person_id: a person of ring 1
 -- column sources: cases and exposure sites that exposed them
 -- column days: local days on which an exposure began
@@ -14,7 +14,7 @@ WITH met AS (
   SELECT
     contact_id,
     source_kind || ' ' || CAST(source_id AS VARCHAR) AS source,
-    (CAST("from" AS BIGINT) + $utc_offset_hours * 3600000000) // 86400000000 AS day_number,
+    (CAST("from" AS BIGINT) + $utc_offset_us) // 86400000000 AS day_number,
     venue_id,
     overlap_s,
     "from" AS began_at,

@@ -8,7 +8,7 @@
 -- column first_sign_at: the first of these, UTC
 -- column last_sign_at: the last of these, UTC
 -- column first_exposed_at: start of the first exposure, UTC
--- column region_id: region of the office in charge, or unknown
+-- column region_id: region of the office in charge, or unknown, as of whoever is green
 -- column color: the person's color, null if healthy
 WITH signs AS (
   SELECT person_id, "at" AS sign_at

@@ -1,6 +1,6 @@
 -- How many cases fell ill on each day, and how many of them are linked to another case?
 -- tables: links, sources
--- param utc_offset_hours = 8: hours that local time is ahead of UTC
+-- param utc_offset_hours = local: hours that local time is ahead of UTC, such as 8 or 5.5; without it those of the night's time zone on its day
 -- column day: local day of the onset; without one of the sample, the report or the start of the window
 -- column cases: cases
 -- column with_onset: those whose onset is known
@@ -20,7 +20,7 @@ linked AS (
 ),
 states AS (
   SELECT
-    (CAST(c.began_at AS BIGINT) + $utc_offset_hours * 3600000000) // 86400000000 AS day_number,
+    (CAST(c.began_at AS BIGINT) + $utc_offset_us) // 86400000000 AS day_number,
     CASE WHEN c.onsets > 0 THEN 1 ELSE 0 END AS with_onset,
     CASE WHEN p.linked_id IS NULL THEN 0 ELSE 1 END AS linked
   FROM cases AS c

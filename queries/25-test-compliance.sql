@@ -1,7 +1,7 @@
 -- Have those who wait been tested since their color began, by rule or region?
 -- tables: colors, facts
 -- param by = 'rule' | 'region': a row for each of these
--- param utc_offset_hours = 8: hours that local time is ahead of UTC
+-- param utc_offset_hours = local: hours that local time is ahead of UTC, such as 8 or 5.5; without it those of the night's time zone on its day
 -- column group_id: the rule that decides, or the region of the office in charge
 -- column persons: persons in the register
 -- column wait_for_tests: those who cannot be released without a negative test
@@ -13,7 +13,7 @@
 WITH tests AS (
   SELECT
     person_id,
-    (CAST("at" AS BIGINT) + $utc_offset_hours * 3600000000) // 86400000000 AS day_number,
+    (CAST("at" AS BIGINT) + $utc_offset_us) // 86400000000 AS day_number,
     CASE WHEN what = 'positive' THEN 1 ELSE 0 END AS positive
   FROM facts
   WHERE fact = 'test'

@@ -1,6 +1,6 @@
 -- Which manual orders are in force: not ended, and a reason that counts?
 -- tables: colors, evidence, facts
--- param utc_offset_hours = 8: hours that local time is ahead of UTC
+-- param utc_offset_hours = local: hours that local time is ahead of UTC, such as 8 or 5.5; without it those of the night's time zone on its day
 -- column person_id: the person
 -- column ordered_color: the color ordered
 -- column issued_at: when, UTC
@@ -17,7 +17,7 @@ WITH orders AS (
     what AS ordered_color,
     "at" AS issued_at,
     "until" AS ends_at,
-    (CAST("until" AS BIGINT) + $utc_offset_hours * 3600000000) // 86400000000
+    (CAST("until" AS BIGINT) + $utc_offset_us) // 86400000000
       - CAST(DATE($date) AS BIGINT) AS days_left,
     input_file,
     input_row

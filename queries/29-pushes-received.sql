@@ -1,6 +1,6 @@
 -- Which colors were received from other places?
 -- tables: facts
--- param utc_offset_hours = 8: hours that local time is ahead of UTC
+-- param utc_offset_hours = local: hours that local time is ahead of UTC, such as 8 or 5.5; without it those of the night's time zone on its day
 -- column origin: where they come from, or unknown
 -- column scheme: the scheme their color was of, or unknown
 -- column color: the color, as this scheme has it
@@ -17,7 +17,7 @@ WITH received AS (
     "at" AS pushed_at,
     CASE
       WHEN "until" IS NULL THEN 1
-      WHEN (CAST("until" AS BIGINT) + $utc_offset_hours * 3600000000) // 86400000000
+      WHEN (CAST("until" AS BIGINT) + $utc_offset_us) // 86400000000
         > CAST(DATE($date) AS BIGINT) THEN 1
       ELSE 0
     END AS in_force

@@ -1,7 +1,7 @@
 -- How many persons are in isolation, where, and how many leave soon?
 -- tables: facts
 -- param days = 3: those who leave soon do so in the next so many days
--- param utc_offset_hours = 8: hours that local time is ahead of UTC
+-- param utc_offset_hours = local: hours that local time is ahead of UTC, such as 8 or 5.5; without it those of the night's time zone on its day
 -- column kind: hospital, central or home
 -- column persons: persons there who stay beyond the night's day
 -- column leaving: those of them whose end is soon
@@ -12,7 +12,7 @@ WITH stays AS (
     what AS kind,
     person_id,
     "at" AS began_at,
-    (CAST("until" AS BIGINT) + $utc_offset_hours * 3600000000) // 86400000000
+    (CAST("until" AS BIGINT) + $utc_offset_us) // 86400000000
       - CAST(DATE($date) AS BIGINT) AS days_left
   FROM facts
   WHERE fact = 'isolation'

@@ -1,13 +1,13 @@
 -- At what hours of the local day do people arrive and scan?
 -- tables: traffic
--- param utc_offset_hours = 8: hours that local time is ahead of UTC
+-- param utc_offset_hours = local: hours that local time is ahead of UTC, such as 8 or 5.5; without it those of the night's time zone on its day
 -- column hour_of_day: the hour, 0 to 23
 -- column arrivals: visits that began in it
 -- column days: local days on which any did
 -- column most: arrivals on the day with the most of these
 -- column share_per_mille: its arrivals among 1,000 of the whole day, rounded down
 WITH local_hours AS (
-  SELECT (CAST("hour" AS BIGINT) // 3600000000 + $utc_offset_hours) % 24 AS hour_of_day, arrivals
+  SELECT (CAST("hour" AS BIGINT) + $utc_offset_us) // 3600000000 % 24 AS hour_of_day, arrivals
   FROM traffic
   WHERE arrivals > 0
 ),

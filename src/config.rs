@@ -582,6 +582,12 @@ fn contact_config(section: &ContactsSection, policy: &Policy) -> Result<ContactC
     }
     let rings = section.rings.unwrap_or(policy.rings);
     check_rings(rings)?;
+    if section.cumulative.is_some() && section.min_overlap.is_some() {
+        return Err(Error::usage(
+            "[contacts]: a cumulative rule and min_overlap contradict each other",
+            "use one of them: a cumulative rule counts every second",
+        ));
+    }
     let config = ContactConfig {
         other,
         by_category,

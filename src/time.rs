@@ -115,7 +115,7 @@ pub fn parse_instant(text: &str, zone: Option<&TimeZone>) -> Reading {
     let text = text.trim();
     let seconds = |at: jiff::Timestamp| Reading::At(at.as_nanosecond().div_euclid(1_000_000_000) as i64);
     if let Ok(at) = text.parse::<jiff::Timestamp>() {
-        return seconds(at);
+        return if is_far_offset(text) { Reading::Nothing } else { seconds(at) };
     }
     let local = match text.parse::<jiff::civil::DateTime>() {
         Ok(local) => local,
@@ -126,6 +126,14 @@ pub fn parse_instant(text: &str, zone: Option<&TimeZone>) -> Reading {
     };
     let Some(zone) = zone else { return Reading::Zoneless };
     zone.to_timestamp(local).map_or(Reading::Nothing, seconds)
+}
+
+/// Whether a time has an offset that no clock of the world has: more than 14 hours.
+fn is_far_offset(text: &str) -> bool {
+    let Some((_, offset)) = text.rsplit_once(['+', '-']) else { return false };
+    let hours = offset.get(..2).and_then(|hours| hours.parse::<u32>().ok());
+    // What follows the last hyphen of a date has no colon behind two digits, unless it is an offset.
+    text.len() > 16 && !text.ends_with(['Z', 'z']) && hours.is_some_and(|hours| hours > 14)
 }
 
 /// UTC seconds of a wall-clock reading in `zone`, given as the seconds a UTC clock with that reading would show.

@@ -22,7 +22,7 @@ use crate::outputs::export::{self, Sormas, Wanted};
 use crate::outputs::query;
 use crate::outputs::read::{Run, id_at};
 use crate::outputs::record::{Balance, ReadRows};
-use crate::outputs::report::{Audience, Report};
+use crate::outputs::report::{Audience, Report, SUPPRESS_BELOW};
 use crate::outputs::summary::{self, many, n};
 use crate::pipeline::{self, Night, Purpose};
 use crate::progress::Screen;
@@ -197,6 +197,12 @@ pub fn execute(cli: Cli) -> Result<Outcome> {
             Ok(Outcome::Done)
         }
         Command::Report { run, out, public, suppress_below, open } => {
+            if public && suppress_below < SUPPRESS_BELOW {
+                return Err(Error::usage(
+                    format!("--suppress-below {suppress_below} is too little for the public"),
+                    format!("with --public give {SUPPRESS_BELOW} or more"),
+                ));
+            }
             let run = Run::open(&run)?;
             let audience = Audience { public, suppress_below };
             let report = Report::new(&run, &run.record, &run.scheme()?, None, audience)?;

@@ -80,6 +80,37 @@ impl<'a> Again<'a> {
         presence.exposures(&self.rule, &sources, &[])
     }
 
+    /// Every exposure of a person in any ring, and since when its source was known to be one. A case counts as the contact
+    /// that it was before, too: what was known then stays known.
+    ///
+    /// # Errors
+    /// Those of reading the visits.
+    pub(super) fn every(&self, person: u32, rings: u8) -> Result<Vec<(Met, Second)>> {
+        let presence = self.presence(person)?;
+        let mut every = Vec::new();
+        for ring in 1..=rings {
+            let met = self.met(&presence, ring);
+            let known = self.known(met.iter().map(|met| met.source))?;
+            every.extend(met.into_iter().map(|met| (met, known[&met.source])));
+        }
+        if rings < 2 {
+            return Ok(every);
+        }
+        let mut before = BTreeMap::new();
+        let mut known = HashMap::new();
+        for case in presence.persons().into_iter().filter(|other| self.cases.contains_key(other)) {
+            let met = self.met(&self.presence(case)?, 1);
+            let sources = self.known(met.iter().map(|met| met.source))?;
+            let Some(since) = met.iter().map(|met| met.from).min() else { continue };
+            let first = met.iter().map(|met| met.from.max(sources[&met.source])).min();
+            before.insert(case, vec![(since, FOREVER)]);
+            known.insert(SourceRef::Person(case), first.unwrap_or(0));
+        }
+        let met = presence.exposures(&self.rule, &before, &[]);
+        every.extend(met.into_iter().map(|met| (met, known[&met.source])));
+        Ok(every)
+    }
+
     /// Since when each of these sources was known to be one: a case since its report, a site since its announcement, a
     /// contact since the first of its own exposures, in its ring, that was known.
     ///

@@ -12,8 +12,8 @@ use crate::error::Result;
 use crate::records::InputRow;
 use crate::records::rejects::{FileBalance, Reason};
 use crate::records::told::ORDER_DAYS;
+use crate::rings::Traced;
 use crate::rings::again::Met;
-use crate::rings::{Traced, TracedPerson};
 use crate::store::VisitSource;
 use crate::store::format::RejectRow;
 use crate::time::{DAY_S, FOREVER, Second};
@@ -47,14 +47,12 @@ impl Facts {
         if known.is_empty() {
             return Ok(());
         }
-        let exposed: Vec<&TracedPerson> =
-            traced.contacts.iter().filter(|contact| known.contains_key(&contact.person)).collect();
         let again = Again::new(self, visits, traced, config);
-        let met = |contact: &&TracedPerson| {
-            Ok((contact.person, again.met(&again.presence(contact.person)?, contact.ring)))
-        };
-        let met: Vec<(u32, Vec<Met>)> = exposed.par_iter().map(met).collect::<Result<_>>()?;
-        let sources = again.known(met.iter().flat_map(|(_, met)| met).map(|met| met.source))?;
+        let with_visits = visits.persons().with_visits() as u32;
+        let ordered: Vec<u32> = known.keys().copied().filter(|person| *person < with_visits).collect();
+        let exposed = |person: &u32| Ok((*person, again.every(*person, config.rings)?));
+        let exposed: Vec<(u32, Vec<(Met, Second)>)> =
+            ordered.par_iter().map(exposed).collect::<Result<_>>()?;
         let mut know = |person: u32, support: Support| {
             if let Some(known) = known.get_mut(&person) {
                 known.push(support);
@@ -75,9 +73,9 @@ impl Facts {
             know(case.person, Support { kind: FactKind::Case, from, until, known_at, row });
         }
         self.order_support.iter().for_each(|(person, support)| know(*person, support.clone()));
-        for (person, met) in met {
-            for Met { source, from, until, .. } in met {
-                let known_at = sources[&source].max(from);
+        for (person, exposures) in exposed {
+            for (Met { from, until, .. }, known) in exposures {
+                let known_at = known.max(from);
                 know(person, Support { kind: FactKind::Contact, from, until, known_at, row: None });
             }
         }

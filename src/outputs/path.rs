@@ -122,7 +122,9 @@ impl Path {
     pub fn words(&self, zone: &TimeZone, identify: Identify) -> String {
         let [a, b] = &self.ends;
         let Some(meetings) = &self.meetings else {
-            return format!("No chain of shared visits leads from {a} to {b} in this run's exposures.");
+            return format!(
+                "No chain of shared visits leads from {a} to {b} in this run's exposures; cases that met each other are in its links, not there."
+            );
         };
         if meetings.is_empty() {
             return format!("{a} is one person.");

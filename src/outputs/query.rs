@@ -10,6 +10,7 @@ use arrow::datatypes::{
     DataType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType, UInt8Type, UInt32Type, UInt64Type,
 };
 use include_dir::{Dir, include_dir};
+use jiff::tz::TimeZone;
 use polars::prelude as pl;
 use polars::prelude::{IntoLazy, NamedFrom};
 
@@ -18,6 +19,7 @@ use crate::outputs::csv::plain;
 use crate::outputs::read::Run;
 use crate::outputs::tables::table;
 use crate::schema::did_you_mean;
+use crate::time;
 
 /// The files of `queries/`.
 static FILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/queries");
@@ -51,6 +53,9 @@ pub struct Named {
     /// Columns of its answer, and what each holds.
     pub columns: Vec<(&'static str, &'static str)>,
 }
+
+/// The parameter that says how far local time is ahead of UTC; the text has it as `$utc_offset_us`, in microseconds.
+const UTC_OFFSET: &str = "utc_offset_hours";
 
 /// A parameter of a query.
 #[derive(Clone, Debug)]
@@ -87,12 +92,18 @@ impl Param {
                 _ => wrong("not a number from 0".into()),
             };
         }
-        // The world's clocks; anything else is a count.
-        let least = if self.name == "utc_offset_hours" { -12 } else { 0 };
-        match value.parse::<i64>() {
-            Ok(number) if number >= least && number <= i64::from(u32::MAX) => Ok(number.to_string()),
-            Ok(_) => wrong(format!("not a whole number from {least}")),
-            Err(_) => wrong("not a whole number".into()),
+        if self.name == UTC_OFFSET {
+            // From -12 to 14 are the world's clocks, in quarters of an hour.
+            return match value.parse::<f64>().map(|hours| hours * 4.0) {
+                Ok(quarters) if quarters.fract() == 0.0 && (-48.0..=56.0).contains(&quarters) => {
+                    Ok((quarters as i64 * 900_000_000).to_string())
+                }
+                _ => wrong("not hours from -12 to 14".into()),
+            };
+        }
+        match value.parse::<u32>() {
+            Ok(number) => Ok(number.to_string()),
+            Err(_) => wrong("not a whole number from 0".into()),
         }
     }
 }
@@ -166,11 +177,11 @@ impl Named {
         })
     }
 
-    /// Its SQL about the night `date`, with these parameters in place.
+    /// Its SQL about the night `date` in a time zone, with these parameters in place.
     ///
     /// # Errors
     /// `usage` for a parameter that it does not have, or a value that is not of its type.
-    pub fn filled(&self, date: &str, values: &[(&str, &str)]) -> Result<String> {
+    pub fn filled(&self, date: &str, zone: &TimeZone, values: &[(&str, &str)]) -> Result<String> {
         if let Some((name, _)) = values.iter().find(|(name, _)| self.params.iter().all(|p| p.name != *name)) {
             let names: Vec<&str> = self.params.iter().map(|param| param.name).collect();
             let help = match (did_you_mean(name, names.iter().copied()), names.is_empty()) {
@@ -190,15 +201,25 @@ impl Named {
         for param in &self.params {
             let given = values.iter().find(|(name, _)| *name == param.name);
             let literal = match given {
-                None => param.default.to_string(),
                 Some((_, value)) => param.literal(value)?,
+                None if param.name == UTC_OFFSET => offset_us(date, zone)?.to_string(),
+                None => param.default.to_string(),
             };
-            literals.push((param.name.to_string(), literal));
+            let name = if param.name == UTC_OFFSET { "utc_offset_us" } else { param.name };
+            literals.push((name.to_string(), literal));
         }
         literals.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
         let body: Vec<&str> = self.sql.lines().filter(|line| !line.starts_with("--")).collect();
         Ok(put_in(&body.join("\n"), &literals))
     }
+}
+
+/// Microseconds that a zone is ahead of UTC at noon of a day.
+fn offset_us(date: &str, zone: &TimeZone) -> Result<i64> {
+    let noon = time::parse_date(date)?.at(12, 0, 0, 0);
+    let at =
+        zone.to_zoned(noon).map_err(|e| Error::usage(format!("{date}: {e}"), "write it as 2022-03-14"))?;
+    Ok(i64::from(at.offset().seconds()) * 1_000_000)
 }
 
 /// A text with the value of each `$name` in its place; values are not looked at again.
@@ -229,14 +250,24 @@ pub struct Answer {
 /// # Errors
 /// As for [`Named::filled`] and [`run`].
 pub fn ask(run: &Run, query: &Named, values: &[(&str, &str)]) -> Result<Answer> {
-    self::run(run, &query.filled(&run.record.date, values)?)
+    let zone = time::zone(&run.record.identity.time_zone)?;
+    self::run(run, &query.filled(&run.record.date, &zone, values)?)
 }
 
 /// Runs `sql` on the tables of `run`.
 ///
 /// # Errors
-/// `usage` with polars' words if the query cannot be run; those of reading the tables.
+/// `usage` with polars' words if the query cannot be run, and for anything but a question; those of reading the tables.
 pub fn run(run: &Run, sql: &str) -> Result<Answer> {
+    let first =
+        sql.lines().map(|line| line.split("--").next().unwrap_or_default()).collect::<Vec<_>>().join(" ");
+    let first = first.trim_start().trim_start_matches('(').trim_start().to_ascii_lowercase();
+    if !["select", "with"].iter().any(|word| first.starts_with(word)) {
+        return Err(Error::usage(
+            "--sql takes a question",
+            "begin with SELECT or WITH; a run is never changed",
+        ));
+    }
     let failed = |e: pl::PolarsError| {
         let names: Vec<&str> = run.tables().collect();
         Error::usage(
@@ -252,6 +283,15 @@ pub fn run(run: &Run, sql: &str) -> Result<Answer> {
         }
     }
     let frame = context.execute(sql).and_then(|lazy| lazy.collect()).map_err(failed)?;
+    if let Some(column) = frame.columns().iter().find(|column| column.dtype().is_nested()) {
+        return Err(Error::usage(
+            format!("column {} holds lists, which no format of an answer has", column.name()),
+            "give each value a row of its own, or a text",
+        ));
+    }
+    if frame.width() == 0 {
+        return Err(Error::usage("the answer has no columns", "name them, or the tables they come from"));
+    }
     let batch = typed(&frame).map_err(failed)?;
     let columns = frame.get_column_names().iter().map(|n| n.to_string()).collect();
     let cell = |column: &ArrayRef, row: usize| match column.data_type() {

@@ -29,6 +29,8 @@ pub struct Register<'a> {
     pub ids: IdColumn,
     /// Region of each row's person.
     pub regions: Vec<String>,
+    /// What each region is of: `residence`, `venue`, or nothing where it is unknown.
+    pub region_by: Vec<Option<&'static str>>,
 }
 
 impl<'a> Register<'a> {
@@ -51,15 +53,18 @@ impl<'a> Register<'a> {
                 Fact::Told(told) => venues.facts[told.visit()?.0 as usize].region_id.as_deref(),
                 Fact::Case(_) => None,
             };
-            facts.residences.of(row.person).or_else(of_venue).unwrap_or(NO_REGION).to_string()
+            let home = facts.residences.of(row.person).map(|home| (home, Some("residence")));
+            let found = home.or_else(|| of_venue().map(|region| (region, Some("venue"))));
+            let (region, by) = found.unwrap_or((NO_REGION, None));
+            (region.to_string(), by)
         };
-        let regions = colored.iter().map(region).collect();
-        Ok(Register { rows: colored, ids: ids.take(&order), regions })
+        let (regions, region_by) = colored.iter().map(region).unzip();
+        Ok(Register { rows: colored, ids: ids.take(&order), regions, region_by })
     }
 
     /// `colors.parquet`, sorted by `person_id`.
     ///
-    /// `person_id, color, rule_id, reasons, since, until, next_due, region_id, color_without, earliest_free, missing,
+    /// `person_id, color, rule_id, reasons, since, until, next_due, region_id, region_by, color_without, earliest_free, missing,
     /// lifted_by_en, lifted_by_zh, basis_en, basis_zh`: `until` is the first day without the color, null while it is
     /// open-ended or waits for a condition; `color_without` is the color that would remain if the first reason fell;
     /// `earliest_free` the first day on which the person can be healthy; `missing` what the first reason waits for.
@@ -76,6 +81,7 @@ impl<'a> Register<'a> {
             ("until", dates(first().map(|r| r.effect.until))),
             ("next_due", dates(first().map(|r| r.effect.next_due))),
             ("region_id", texts(self.regions.iter().map(Some))),
+            ("region_by", texts(self.region_by.iter().copied())),
             ("color_without", texts(without.map(Some))),
             ("earliest_free", dates(self.rows.iter().map(Colored::earliest_free))),
             ("missing", texts(first().map(|r| Some(r.effect.missing.words())))),

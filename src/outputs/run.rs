@@ -96,7 +96,7 @@ impl Runs {
     /// The last night published before `date`.
     ///
     /// # Errors
-    /// `integrity` if its record does not read.
+    /// `integrity` if its record is gone or does not read.
     pub fn last_before(&self, date: Date) -> Result<Option<(Date, Run)>> {
         let mut last = None;
         for path in publish::list(&self.folder)? {
@@ -105,12 +105,13 @@ impl Runs {
                 && night.to_string() == name
             {
                 // Names sort as dates do.
-                if night < date && path.join("run.json").exists() {
+                if night < date {
                     last = Some((night, path));
                 }
             }
         }
-        last.map(|(night, path)| Ok((night, Run::open(&path)?))).transpose()
+        let Some((night, _)) = last else { return Ok(None) };
+        Ok(self.published(night)?.map(|run| (night, run)))
     }
 }
 

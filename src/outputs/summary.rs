@@ -68,11 +68,11 @@ pub fn text(record: &RunRecord, scheme: &Scheme, folder: &Path) -> String {
     line(
         "visits",
         format!(
-            "{} of {} persons at {} venues on {} days",
+            "{} on {} days; {} persons and {} venues are known",
             n(counts.visits),
+            counts.days,
             n(counts.persons),
-            n(counts.venues),
-            counts.days
+            n(counts.venues)
         ),
     );
     line("sources", format!("{}, {}", many(counts.cases, "case"), many(counts.windows, "exposure site")));

@@ -362,3 +362,21 @@ fn a_path_between_two_contacts_names_no_one_else() {
     let ran = folder.run(&format!("path --run {run} {case} nobody"));
     ran.refused(2, "usage", &["the second person met no one"]);
 }
+
+#[test]
+fn whoever_was_there_before_the_period_began_is_among_the_visitors() {
+    let folder = Folder::new();
+    // 40 people in a hotel over the first midnight of the last 14 days; two of them are cases.
+    let guest = |at: u32| format!("g{at:02},hotel,2022-03-01 20:00,2022-03-02 08:00\n");
+    let visits: String = (0..40).map(guest).collect();
+    folder.write("visits.csv", format!("person_id,venue_id,arrived_at,left_at\n{visits}"));
+    folder.write(
+        "cases.csv",
+        "person_id,status,onset_at,reported_at\ng00,confirmed,2022-03-03 08:00,2022-03-14 08:00\ng01,confirmed,2022-03-03 08:00,2022-03-14 08:00\n",
+    );
+    let tables = ["visits", "cases"].map(|name| format!("[{name}]\npaths = [\"{name}.csv\"]\n")).concat();
+    folder.write("night.toml", format!("time_zone = \"Asia/Shanghai\"\n{tables}"));
+    folder.run("run --config night.toml --date 2022-03-15").done();
+    let hotel = rows(&folder.join("runs/2022-03-15/venues.parquet"), &["visitors", "cases", "chance"]);
+    assert_eq!(hotel, [["40", "2", "1.00"]], "everyone was there, so any two are");
+}

@@ -197,6 +197,55 @@ fn godata_gets_everyone_with_the_person_they_lead_from() {
     assert!(first.iter().all(|row| row["relationship.contactDate"] == "2022-03-01"), "the longest meeting");
 }
 
+#[test]
+fn godata_and_sormas_name_only_who_is_there() {
+    let folder = Folder::new();
+    // s was exposed to a site only, t to s; d met the case and lay in hospital before that.
+    folder.write(
+        "visits.csv",
+        "person_id,venue_id,arrived_at,left_at\n\
+         s,site,2022-03-01 10:00,2022-03-01 12:00\ns,park,2022-03-02 10:00,2022-03-02 12:00\nt,park,2022-03-02 10:00,2022-03-02 12:00\n\
+         c,hall,2022-03-02 10:00,2022-03-02 12:00\nd,hall,2022-03-02 10:00,2022-03-02 12:00\n\
+         d,shop,2022-03-03 10:00,2022-03-03 12:00\ne,shop,2022-03-03 10:00,2022-03-03 12:00\n",
+    );
+    folder.write(
+        "cases.csv",
+        "person_id,status,onset_at,reported_at\nc,confirmed,2022-03-02 08:00,2022-03-03 08:00\n",
+    );
+    folder.write("windows.csv", "window_id,venue_id,from,until\nw,site,2022-03-01 09:00,2022-03-01 13:00\n");
+    folder
+        .write("isolations.csv", "person_id,from,until,kind\nd,2022-02-25 08:00,2022-03-01 08:00,hospital\n");
+    let tables = ["visits", "cases", "windows", "isolations"];
+    let tables = tables.map(|name| format!("[{name}]\npaths = [\"{name}.csv\"]\n")).concat();
+    folder.write("night.toml", format!("time_zone = \"Asia/Shanghai\"\n{tables}"));
+    folder.run("run --config night.toml --date 2022-03-04").done();
+    folder.run("export --run runs/2022-03-04 --for godata --out godata").done();
+    let listed = |name: &str| -> Vec<[String; 2]> {
+        let rows = table(&folder, &format!("godata/{name}.csv"));
+        rows.iter().map(|row| [row["visualId"].clone(), row["relationship.relatedId"].clone()]).collect()
+    };
+    assert_eq!(listed("contacts"), [["d", "c"]]);
+    assert_eq!(listed("contacts_of_contacts"), [["e", "d"]], "t leads to s, who leads to no person");
+    folder.run("export --run runs/2022-03-04 --for sormas --out sormas").done();
+    let text = std::fs::read_to_string(folder.join("sormas/contacts.csv")).unwrap();
+    let lines: Vec<Vec<String>> = text.lines().map(|line| opencsv(line, ',')).collect();
+    let column = |name: &str| lines[1].iter().position(|cell| cell == name).unwrap();
+    let of = |person: &str, name: &str| -> String {
+        let row = lines.iter().find(|row| row.get(column("externalID")).is_some_and(|id| id == person));
+        row.unwrap_or_else(|| panic!("no row of {person}"))[column(name)].clone()
+    };
+    let cases: Vec<String> = ["d", "e", "s", "t"].map(|person| of(person, "caseIdExternalSystem")).into();
+    assert_eq!(cases, ["c", "c", "", ""], "the case, also of a contact's contact");
+    assert_eq!(of("d", "multiDayContact"), "false");
+    assert_ne!(of("d", "quarantine"), "HOSPITAL", "that was before");
+    folder.refuses(
+        "export --run runs/2022-03-04 --for sormas --date-format abc --out no",
+        2,
+        "usage",
+        &["--date-format"],
+    );
+}
+
 /// Cells of a line as opencsv reads them: quotes doubled, the backslash an escape.
 fn opencsv(line: &str, separator: char) -> Vec<String> {
     let (mut cells, mut cell, mut quoted) = (Vec::new(), String::new(), false);

@@ -597,7 +597,11 @@ fn color_by_district(q: &Asked<'_>) -> Vec<Cells> {
 
 fn register_rates(q: &Asked<'_>) -> Vec<Cells> {
     let persons = q.rows("colors").iter().filter(|row| q.takes("color", row.text("color")));
-    each(groups(q.rows("districts").iter().chain(persons), |row| row.text("region_id")), |region, rows| {
+    let home = |row: &Row| match row.get("residents").is_some() || row.get("region_by") == Some("residence") {
+        true => row.text("region_id").to_string(),
+        false => "unknown".into(),
+    };
+    each(groups(q.rows("districts").iter().chain(persons), home), |region, rows| {
         let persons = count(rows, |row| row.get("residents").is_none());
         let residents: i64 = rows.iter().filter_map(|row| row.get("residents")?.parse::<i64>().ok()).sum();
         cells![region, residents, persons, (residents > 0).then(|| persons * 100_000 / residents)]

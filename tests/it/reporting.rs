@@ -333,3 +333,98 @@ fn metrics_say_how_a_night_went() {
     assert_eq!(ran.status, Some(0), "the night is what counts: {}", ran.stderr);
     assert!(ran.stderr.contains("warning: no metrics were written"), "{}", ran.stderr);
 }
+
+/// The values that a cell stands for.
+fn stands_for(cell: &str, most: u64) -> std::ops::RangeInclusive<u64> {
+    match cell {
+        "<10" => 1..=9,
+        "[c]" => 10..=most,
+        shown => shown.parse().map_or(0..=most, |number| number..=number),
+    }
+}
+
+#[test]
+fn no_color_of_few_people_can_be_worked_out_from_a_report() {
+    let replay = crate::random::for_seeds("small_reports", 12, |_, random| {
+        let folder = Folder::new();
+        let people = u64::from(random.within(60..=200));
+        let regions = random.within(1..=3);
+        let text = |head: &str, rows: Vec<String>| format!("{head}\n{}\n", rows.join("\n"));
+        let person = |number: u64| format!("r{number:03}");
+        let homes = (0..people).map(|at| format!("{},D{}", person(at), random.below(regions))).collect();
+        folder.write("residences.csv", text("person_id,region_id", homes));
+        let visit = |at: u64| {
+            format!("{},v,2022-03-{:02} 09:00,2022-03-{:02} 09:01", person(at), 1 + at % 14, 1 + at % 14)
+        };
+        folder.write(
+            "visits.csv",
+            text("person_id,venue_id,arrived_at,left_at", (0..people).map(visit).collect()),
+        );
+        let cases = u64::from(random.within(1..=24));
+        let case =
+            |at: u64| format!("{},confirmed,2022-03-{:02} 10:00,2022-03-13 12:00", person(at), 8 + at % 5);
+        folder.write(
+            "cases.csv",
+            text("person_id,status,onset_at,reported_at", (0..cases).map(case).collect()),
+        );
+        let ill = u64::from(random.within(1..=24));
+        let symptom = |at: u64| format!("{},2022-03-{:02} 10:00,fever", person(30 + at), 2 + at % 13);
+        folder.write("symptoms.csv", text("person_id,reported_at,symptom", (0..ill).map(symptom).collect()));
+        let tables = ["visits", "cases", "residences", "symptoms"];
+        let tables = tables.map(|name| format!("[{name}]\npaths = [\"{name}.csv\"]\n")).concat();
+        folder.write("night.toml", format!("time_zone = \"Asia/Shanghai\"\nscheme = \"jiangsu\"\n{tables}"));
+        folder.run("run --config night.toml --date 2022-03-14 --quiet").done();
+        folder.run("report --run runs/2022-03-14 --public --out public").done();
+        for name in ["runs/2022-03-14/report.json", "public/report.json"] {
+            let report = json(&folder, name);
+            let figures = report["facts"].as_array().unwrap();
+            let figure = figures.iter().find(|figure| figure["id"] == "not_healthy").unwrap();
+            let figure = figure["value"].as_str().map_or_else(|| figure["value"].to_string(), String::from);
+            let cells = |id: &str| cells(table(&report, id));
+            let (flow, districts, rules) =
+                (cells("color_flow"), cells("districts"), cells("changes_by_rule"));
+            let releases = cells("releases");
+            // Of every pair of totals: whether all tables agree with it.
+            let fits = |color: &str, total: u64| {
+                let sum = |cells: Vec<&String>| {
+                    let spans = cells.into_iter().map(|cell| stands_for(cell, people));
+                    let (low, high) =
+                        spans.fold((0, 0), |sum, span| (sum.0 + span.start(), sum.1 + span.end()));
+                    (low..=high).contains(&total)
+                };
+                let of = |rows: &[BTreeMap<String, String>], key: &str| -> bool {
+                    let rows: Vec<&BTreeMap<String, String>> =
+                        rows.iter().filter(|row| row[key] == color).collect();
+                    // The first night: everyone with a color is new.
+                    (rows.is_empty() && total == 0) || sum(rows.iter().map(|row| &row["persons"]).collect())
+                };
+                of(&flow, "color_after")
+                    && of(&rules, "color_after")
+                    && sum(districts.iter().map(|row| &row[color]).collect())
+                    && (releases.iter().all(|row| row["color_before"] != color)
+                        || of(&releases, "color_before")
+                        || total > 0 && sum_below(&releases, color, total, people))
+            };
+            let reds: Vec<u64> = (0..=people).filter(|total| fits("red", *total)).collect();
+            let yellows: Vec<u64> = (0..=people).filter(|total| fits("yellow", *total)).collect();
+            let both = |red: &u64, yellow: &u64| stands_for(&figure, people).contains(&(red + yellow));
+            let left = |ours: &[u64], others: &[u64]| {
+                ours.iter().filter(|a| others.iter().any(|b| both(a, b))).count()
+            };
+            for (color, left) in [("red", left(&reds, &yellows)), ("yellow", left(&yellows, &reds))] {
+                let is_hidden = flow.iter().any(|row| row["color_after"] == color && row["persons"] == "<10");
+                assert!(
+                    !is_hidden || left >= 5,
+                    "{name}: {color} can only be one of {left} numbers: {figure} {reds:?} {yellows:?} {flow:?} {districts:?} {rules:?} {releases:?}"
+                );
+            }
+        }
+    });
+    assert!(replay, "no seed was tried");
+}
+
+/// Whether those who leave a color in the days to come can be fewer than have it.
+fn sum_below(releases: &[BTreeMap<String, String>], color: &str, total: u64, people: u64) -> bool {
+    let rows = releases.iter().filter(|row| row["color_before"] == color);
+    rows.map(|row| *stands_for(&row["persons"], people).start()).sum::<u64>() <= total
+}

@@ -75,6 +75,42 @@ fn an_order_rests_only_on_what_was_known_when_it_was_issued() {
 }
 
 #[test]
+fn an_order_rests_on_any_exposure_that_was_known_not_on_the_longest() {
+    let folder = Folder::new();
+    // a met c1, known since 2 March, and for longer c2, known since 5 March; b met c2 and, when a was a contact already, a;
+    // d met c2 alone.
+    folder.write(
+        "visits.csv",
+        "person_id,venue_id,arrived_at,left_at\n\
+         c1,hall,2022-03-01 10:00,2022-03-01 10:30\na,hall,2022-03-01 10:00,2022-03-01 10:30\n\
+         c2,park,2022-03-02 10:00,2022-03-02 12:00\na,park,2022-03-02 10:00,2022-03-02 12:00\n\
+         b,park,2022-03-02 10:00,2022-03-02 12:00\n\
+         c2,shop,2022-03-02 14:00,2022-03-02 15:00\nd,shop,2022-03-02 14:00,2022-03-02 15:00\n",
+    );
+    folder.write(
+        "cases.csv",
+        "person_id,status,onset_at,reported_at\nc1,confirmed,2022-03-01 08:00,2022-03-02 20:00\nc2,confirmed,2022-03-02 08:00,2022-03-05 20:00\na,confirmed,2022-03-05 08:00,2022-03-07 20:00\n",
+    );
+    folder.write("orders.csv", ordered(&["a", "b", "d"]));
+    let tables =
+        ["visits", "cases", "orders"].map(|name| format!("[{name}]\npaths = [\"{name}.csv\"]\n")).concat();
+    folder.write("ringtrace.toml", format!("time_zone = \"Asia/Shanghai\"\nscheme = \"red-code\"\n{tables}"));
+    // c2 becomes known on the 5th, a's own illness on the 7th: what was known of a and b on the 3rd stays known.
+    for date in ["2022-03-03", "2022-03-06", "2022-03-08"] {
+        night(&folder, date);
+        let all = standing(&folder, date);
+        assert!(all.contains(&"a".into()) && all.contains(&"b".into()), "{date}: {all:?}");
+        for person in ["a", "b"] {
+            folder.run(&format!("explain --run runs/{date} {person}")).done();
+        }
+    }
+    let best = table(&folder, "2022-03-06", "contacts", &["person_id", "ring", "best_source_id"]);
+    assert_eq!(best, ["a 1 c2", "b 1 c2", "d 1 c2"]);
+    let refused = table(&folder, "2022-03-06", "rejects", &["table", "row", "reason"]);
+    assert_eq!(refused, ["orders 3 no_health_fact"], "of d nothing was known by then");
+}
+
+#[test]
 fn an_order_of_fourteen_civil_days_may_cross_a_clock_change() {
     let warm = "person_id,measured_at,celsius\na,2021-10-24 10:00,38.2\nb,2021-10-24 10:00,38.2\n";
     let orders = "person_id,issued_at,until,color,author,approver,basis\n\

@@ -72,7 +72,8 @@ pub fn colors(colors: &Table, evidence: &Table, again: Option<&Colored<'_>>, sch
     let rows: Vec<Colored<'_>> = again.cloned().into_iter().collect();
     let mut ids = IdColumn::new(IdType::Int);
     rows.iter().for_each(|_| ids.push(Id::Int(0)));
-    let register = Register { regions: vec![String::new(); rows.len()], ids, rows };
+    let register =
+        Register { regions: vec![String::new(); rows.len()], region_by: vec![None; rows.len()], ids, rows };
     let again = Table::new(register.table(scheme), "colors.parquet");
     let mut what = Vec::new();
     if colors.len() != again.len() {
@@ -81,7 +82,7 @@ pub fn colors(colors: &Table, evidence: &Table, again: Option<&Colored<'_>>, sch
     } else if !again.is_empty() {
         for field in again.batch.schema().fields() {
             let name = field.name().as_str();
-            if matches!(name, "person_id" | "region_id") {
+            if matches!(name, "person_id" | "region_id" | "region_by") {
                 continue;
             }
             let text = |table: &Table| table.text(name, 0).map(Option::unwrap_or_default);
@@ -238,7 +239,7 @@ pub fn orders(evidence: &Table, derived: &Derived) -> Result<()> {
         let begun = issued.zip(at).is_some_and(|(issued, at)| at <= issued);
         let support = text("support_file")?;
         let support = (!support.is_empty()).then_some((support.as_str(), number("support_row")?));
-        if kind.is_empty() || !begun || !derived.holds(support, &kind, at.unwrap_or_default()) {
+        if kind.is_empty() || !begun || !derived.holds(support, &kind) {
             what.push("an order rests on a health fact that the run does not hold".into());
         }
     }

@@ -77,20 +77,16 @@ impl Derived {
         all.map(|fact| (0, fact)).collect()
     }
 
-    /// Whether a row of a file, or an exposure that began at an instant, may be among them.
-    pub fn holds(&self, row: Option<(&str, u64)>, kind: &str, at: Second) -> bool {
+    /// Whether a row of a file is among them or, without one, an exposure can be.
+    pub fn holds(&self, row: Option<(&str, u64)>, kind: &str) -> bool {
         match row {
             Some((file, row)) => {
                 let told =
                     self.told.iter().filter_map(Told::row).any(|told| (&*told.file, told.row) == (file, row));
                 told || self.cases.iter().any(|case| (&*case.file, case.row) == (file, row))
             }
-            None if kind == "contact" => {
-                let spans = |contact: &TracedPerson| {
-                    (contact.exposed.first_exposed_at..contact.exposed.last_exposed_at).contains(&at)
-                };
-                self.contacts.iter().any(spans)
-            }
+            // Perhaps in another ring than tonight's, or before the person became a case.
+            None if kind == "contact" => !self.contacts.is_empty() || !self.cases.is_empty(),
             // A visit or a scan, perhaps older than any rule asks for.
             None => true,
         }

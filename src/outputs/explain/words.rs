@@ -250,8 +250,8 @@ impl Writer<'_> {
                 "{}",
                 tr!(
                     language,
-                    "Traced in ring {ring}, but no rule of the scheme holds for it on this date:",
-                    "追踪到第 {ring} 环，但该日没有规则适用："
+                    "Traced in ring {ring}, but no rule of the scheme holds for it on this date.",
+                    "追踪到第 {ring} 圈，但该日没有规则适用。"
                 )
             );
         }
@@ -261,7 +261,7 @@ impl Writer<'_> {
             tr!(
                 language,
                 "Not traced: no exposure within the rings followed.",
-                "未被追踪到：在所追踪的各环内没有暴露。"
+                "未被追踪到：在所追踪的各圈内没有暴露。"
             )
         )?;
         if !self.told.told.is_empty() || !self.told.cases.is_empty() {
@@ -370,18 +370,22 @@ impl Writer<'_> {
         let basis = language.of(&rule.basis);
         writeln!(out, "  {number}. {} {basis}", rule.id)?;
         let effect = &reason.effect;
-        let until =
-            effect.until.map_or(tr!(language, "further notice", "另行通知"), |day| day.to_string());
+        let until = effect.until.map_or(tr!(language, "further notice", "解除时间另行通知"), |day| {
+            match language {
+                Language::En => day.to_string(),
+                Language::Zh => format!("{day} 解除"),
+            }
+        });
         let (color, since) = (color_word(language, &reason.color), effect.since);
         writeln!(
             out,
             "     {}",
-            tr!(language, "{color} from {since} until {until}", "{color}：{since} 起，{until} 解除")
+            tr!(language, "{color} from {since} until {until}", "{color}：{since} 起，{until}")
         )?;
         let kind = language.word(reason.fact.word());
         let word = |(name, cell): &(&str, String)| match (*name, language) {
             ("ring", Language::En) => format!("ring {cell}"),
-            ("ring", Language::Zh) => format!("第 {cell} 环"),
+            ("ring", Language::Zh) => format!("第 {cell} 圈"),
             ("celsius", _) => format!("{cell} °C"),
             ("author", Language::En) => format!("by {cell}"),
             ("author", Language::Zh) => format!("签发：{cell}"),
@@ -754,7 +758,7 @@ impl Writer<'_> {
                 tr!(
                     language,
                     "{contact} (ring {ring}) met {source}",
-                    "{contact}（第 {ring} 环）接触 {source}"
+                    "{contact}（第 {ring} 圈）接触 {source}"
                 )
             )?;
             writeln!(out, "    {}", self.where_and_when(step))?;
@@ -787,7 +791,7 @@ impl Writer<'_> {
             }
             Role::Ring(1) => tr!(language, "close contact", "密切接触者"),
             Role::Ring(2) => tr!(language, "secondary contact", "次密接"),
-            Role::Ring(ring) => tr!(language, "contact of ring {ring}", "第 {ring} 环接触者"),
+            Role::Ring(ring) => tr!(language, "contact of ring {ring}", "第 {ring} 圈接触者"),
         };
         match (self.identify, other.case.first()) {
             (Identify::Everyone, Some(row)) => format!("{name} ({role}, {row})"),

@@ -5,8 +5,9 @@
 
 use std::collections::HashMap;
 
+use jiff::Span;
 use jiff::civil::Date;
-use jiff::{Span, fmt::strtime};
+use jiff::fmt::strtime::{self, parse as strptime};
 
 use super::{Network, Person, or_empty};
 use crate::error::{Error, Result};
@@ -70,6 +71,13 @@ pub(super) fn files(
             )
         })
     };
+    let read = strptime(&sormas.date_format, &day(network.date)?);
+    if read.and_then(|read| read.to_date()).ok() != Some(network.date) {
+        return Err(Error::usage(
+            format!("--date-format {:?} does not say which day it is", sormas.date_format),
+            "write it as %m/%d/%Y or %d.%m.%Y",
+        ));
+    }
     let columns = if sormas.place.is_some() { &COLUMNS[..] } else { &COLUMNS[..23] };
     let entity = |column: &str| if column.starts_with("person.") { "Person" } else { "Contact" };
     let mut text = String::new();
@@ -92,6 +100,8 @@ pub(super) fn files(
         let last_day = |until: Option<Date>| until.map(|until| until.saturating_sub(Span::new().days(1)));
         let since = person.color.as_ref().and(person.since);
         let until = since.and(last_day(person.until.or(person.earliest_free)));
+        // Followed until green, in quarantine until the color ends.
+        let followed = since.and(last_day(person.earliest_free.or(person.until)));
         open += u64::from(since.is_some() && until.is_none());
         let date = |date: Option<Date>| date.map(day).transpose().map(or_empty);
         let color = person.color.as_ref().zip(person.rule.as_ref());
@@ -110,8 +120,8 @@ pub(super) fn files(
             "TRACING_APP".into(),
             "OTHER".into(),
             format!("ringtrace, night of {}", network.date),
-            until.is_some().to_string(),
-            date(until)?,
+            followed.is_some().to_string(),
+            date(followed)?,
             match (since, places.get(&person.id)) {
                 (None, None) => "NONE".into(),
                 (_, Some(place)) => (*place).into(),

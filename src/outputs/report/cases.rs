@@ -6,7 +6,7 @@ use jiff::civil::Date;
 
 use super::rows::{mean, quantile};
 use super::words::{self, w};
-use super::{Cell, EMPTY, Kind, Section, Source, Table, suppress};
+use super::{Cell, EMPTY, Kind, Section, Source, Table};
 use crate::error::Result;
 use crate::time::{Second, local_date};
 
@@ -94,20 +94,6 @@ fn curve(source: &Source<'_>, cases: &BTreeMap<String, Case>) -> Table {
         rows.push(row);
         day = day.saturating_add(jiff::Span::new().days(1));
     }
-    if source.audience.public {
-        // A mean of few cases tells them.
-        for row in &mut rows {
-            for mean in [4, 8] {
-                if matches!(row[mean], Cell::Tenths(tenths) if tenths > 0 && tenths * 7 < source.audience.suppress_below as i64 * 10)
-                {
-                    row[mean] = suppress::withheld();
-                }
-            }
-        }
-        for column in [1, 2, 3, 5, 6, 7] {
-            source.suppress(&mut rows, column);
-        }
-    }
     let status = |status: &str| match status {
         "confirmed" => w("confirmed", "确诊"),
         "asymptomatic" => w("asymptomatic", "无症状"),
@@ -139,17 +125,22 @@ fn about_curve(incomplete: i64, known: bool, without: u64, source: &Source<'_>) 
         true => ("nine of ten cases so far were reported within that time", "迄今九成病例在该时限内报告"),
         false => ("how long reports take is not known yet", "报告所需时间尚不可知"),
     };
-    let mut count = Cell::count(without);
-    if source.audience.public {
-        suppress::each([&mut count], source.audience.suppress_below);
-    }
-    let count = count.in_csv();
+    let (left_out, left_out_zh) = match source.audience.public {
+        true => (
+            "Cases without a day of onset are not in the first chart.".into(),
+            "无发病日的病例未列入发病图。".into(),
+        ),
+        false => (
+            format!("Cases without a day of onset, not in the first chart: {without}."),
+            format!("无发病日、未列入发病图的病例：{without}例。"),
+        ),
+    };
     w(
         &format!(
-            "Cases by day of onset and by day of report, with the mean of the last 7 days. By onset, the last days, {incomplete} in all, are marked as incomplete: {why}. Cases without a day of onset, not in the first chart: {count}."
+            "Cases by day of onset and by day of report, with the mean of the last 7 days. By onset, the last days, {incomplete} in all, are marked as incomplete: {why}. {left_out}"
         ),
         &format!(
-            "按发病日与报告日统计的病例，附近7天均值。按发病日，最近{incomplete}天标记为尚不完整：{why_zh}。无发病日、未列入发病图的病例：{count}例。"
+            "按发病日与报告日统计的病例，附近7天均值。按发病日，最近{incomplete}天标记为尚不完整：{why_zh}。{left_out_zh}"
         ),
     )
 }
@@ -240,9 +231,7 @@ fn delays(source: &Source<'_>, cases: &BTreeMap<String, Case>) -> Result<Table> 
         let cell = |percent| quantile(&days, percent).map_or(EMPTY, Cell::Whole);
         vec![Cell::Words(measure), Cell::count(days.len() as u64), cell(50), cell(90), cell(100)]
     };
-    let mut rows: Vec<Vec<Cell>> = measures.into_iter().zip(days).map(row).collect();
-    suppress::each(rows.iter_mut().map(|row| &mut row[1]), source.audience.suppress_below);
-    super::tonight::hide_derived(&mut rows, 1, &[2, 3, 4]);
+    let rows: Vec<Vec<Cell>> = measures.into_iter().zip(days).map(row).collect();
     Ok(Table::new(
         "delays",
         w("How long it took", "耗时"),

@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::rows::{rate, tally};
-use super::tonight::{hidden_changes, hide_derived, suppress_parts};
 use super::words::{self, w};
-use super::{Cell, EMPTY, Kind, Section, Source, Table, suppress};
+use super::{Cell, EMPTY, Kind, Section, Source, Table};
 use crate::error::Result;
 use crate::outputs::tables::NO_REGION;
 
 pub fn section(source: &Source<'_>) -> Result<Section> {
     let flow = flow(source)?;
-    let rules = rules(source, &flow);
+    let rules = rules(source);
     let tables = vec![flow, districts(source)?, rules, releases(source)?];
     Ok(Section { id: "colors", title: w("Colors", "颜色"), tables })
 }
@@ -41,12 +40,7 @@ fn flow(source: &Source<'_>) -> Result<Table> {
     let color =
         |rank: usize| Cell::text(Some(severity.get(rank).map_or(source.scheme.healthy(), String::as_str)));
     let row = |((before, after), count)| vec![color(before), color(after), Cell::count(count)];
-    let mut rows: Vec<Vec<Cell>> = flows.into_iter().map(row).collect();
-    source.suppress(&mut rows, 2);
-    let hidden = hidden_changes(source)?;
-    let marked: Vec<bool> =
-        rows.iter().map(|row| hidden.contains(&(row[0].in_csv(), row[1].in_csv()))).collect();
-    suppress::beside(rows.iter_mut().map(|row| &mut row[2]), &marked);
+    let rows: Vec<Vec<Cell>> = flows.into_iter().map(row).collect();
     Ok(Table::new(
         "color_flow",
         w("From the night before to tonight", "从前一晚到今晚"),
@@ -69,7 +63,10 @@ fn flow(source: &Source<'_>) -> Result<Table> {
 #[derive(Default)]
 struct District {
     residents: Option<u64>,
+    /// Everyone on its lists.
     colors: BTreeMap<String, u64>,
+    /// Those of them who live there, which the rates count.
+    at_home: BTreeMap<String, u64>,
     new: u64,
     released: u64,
     overdue: u64,
@@ -83,11 +80,16 @@ fn districts(source: &Source<'_>) -> Result<Table> {
         found.entry(region.unwrap_or(NO_REGION).into()).or_default().residents =
             count.map(|count| count as u64);
     }
-    let register = source.rows("colors", &["region_id", "color"])?;
+    let register = source.rows("colors", &["region_id", "region_by", "color"])?;
     let (regions, colors) = (register.texts("region_id")?, register.texts("color")?);
-    for ((region, color), count) in tally((0..register.len()).map(|row| (regions[row], colors[row]))) {
-        let district = found.entry(region.unwrap_or(NO_REGION).into()).or_default();
-        district.colors.insert(color.unwrap_or_default().into(), count);
+    let by = register.texts("region_by")?;
+    let key = |row: usize| (regions[row].unwrap_or(NO_REGION), by[row] == Some("residence"), colors[row]);
+    for ((region, lives_there, color), count) in tally((0..register.len()).map(key)) {
+        let color: String = color.unwrap_or_default().into();
+        *found.entry(region.into()).or_default().colors.entry(color.clone()).or_default() += count;
+        // Whoever has no known residence is among the residents of no district.
+        let home = if lives_there { region } else { NO_REGION };
+        *found.entry(home.into()).or_default().at_home.entry(color).or_default() += count;
     }
     let changes = source.rows("changes", &["region_id", "color_before", "color_after"])?;
     let regions = changes.texts("region_id")?;
@@ -110,31 +112,19 @@ fn districts(source: &Source<'_>) -> Result<Table> {
         for color in &severity {
             let count = district.colors.get(*color).copied().unwrap_or(0);
             row.push(Cell::count(count));
-            row.push(Cell::tenths(district.residents.and_then(|all| rate(count, all))));
+            let at_home = district.at_home.get(*color).copied().unwrap_or(0);
+            row.push(Cell::tenths(district.residents.and_then(|all| rate(at_home, all))));
         }
         row.extend([district.new, district.released, district.overdue].map(Cell::count));
         row
     };
-    let mut rows: Vec<Vec<Cell>> = found.into_iter().map(row).collect();
-    let last = 2 + 2 * severity.len();
-    [1].into_iter()
-        .chain((2..last).step_by(2))
-        .chain(last..last + 3)
-        .for_each(|column| source.suppress(&mut rows, column));
-    // In the first night everyone with a color is new: the sum of a row of which all but one are shown.
-    let hides = |row: &Vec<Cell>| (2..last).step_by(2).any(|column| suppress::is_hidden(&row[column]));
-    let marked: Vec<bool> = rows.iter().map(hides).collect();
-    suppress::beside(rows.iter_mut().map(|row| &mut row[last]), &marked);
-    for color in 0..severity.len() {
-        hide_derived(&mut rows, 2 + 2 * color, &[3 + 2 * color]);
-        hide_derived(&mut rows, 1, &[3 + 2 * color]);
-    }
+    let rows: Vec<Vec<Cell>> = found.into_iter().map(row).collect();
     let mut table = Table::new(
         "districts",
         w("Districts", "各地区"),
         w(
-            "People by color in each district, also for every 100,000 residents; those newly colored tonight, released tonight, and overdue: their term is over but something is missing.",
-            "各地区各颜色人数及每10万居民的比率；今晚新赋码、今晚解除，以及逾期者：期限已满但仍缺条件。",
+            "People by color on the lists of each district; of those who live there, also for every 100,000 residents; those newly colored tonight, released tonight, and overdue: their term is over but something is missing.",
+            "各地区名单上各颜色人数；其中居住在该地区者另列每10万居民的比率；今晚新赋码、今晚解除，以及逾期者：期限已满但仍缺条件。",
         ),
         Some("districts"),
     )
@@ -152,7 +142,7 @@ fn districts(source: &Source<'_>) -> Result<Table> {
         .rows(rows))
 }
 
-fn rules(source: &Source<'_>, flow: &Table) -> Table {
+fn rules(source: &Source<'_>) -> Table {
     let counts = &source.record.counts.rules;
     let row = |rule: &crate::colors::scheme::Rule| {
         let count = counts.get(&rule.id).copied().unwrap_or_default();
@@ -165,16 +155,7 @@ fn rules(source: &Source<'_>, flow: &Table) -> Table {
             Cell::count(count.decides),
         ]
     };
-    let mut rows: Vec<Vec<Cell>> = source.scheme.rules.iter().map(row).collect();
-    source.suppress(&mut rows, 4);
-    let hidden =
-        |color: &str| flow.rows.iter().any(|row| row[1].in_csv() == color && suppress::is_hidden(&row[2]));
-    suppress_parts(&mut rows, 2, 4, hidden);
-    suppress::each(rows.iter_mut().map(|row| &mut row[3]), source.audience.suppress_below);
-    // Most people have one reason: whoever has it is nearly whom it decides for.
-    for row in rows.iter_mut().filter(|row| row[4] == suppress::withheld()) {
-        row[3] = row[4].clone();
-    }
+    let rows: Vec<Vec<Cell>> = source.scheme.rules.iter().map(row).collect();
     Table::new(
         "rules",
         w("Rules at work", "各规则的作用"),
@@ -202,14 +183,13 @@ fn releases(source: &Source<'_>) -> Result<Table> {
         let date = Cell::text(date.map(|date| date.to_string()));
         vec![date, Cell::text(before), Cell::text(after), Cell::count(count)]
     };
-    let mut rows: Vec<Vec<Cell>> = tally((0..calendar.len()).map(key)).into_iter().map(row).collect();
-    suppress::each(rows.iter_mut().map(|row| &mut row[3]), source.audience.suppress_below);
+    let rows: Vec<Vec<Cell>> = tally((0..calendar.len()).map(key)).into_iter().map(row).collect();
     Ok(Table::new(
         "releases",
         w("The next 14 days", "未来14天"),
         w(
-            "People who change color on each day, if nothing else becomes known: the load of tests and releases to come.",
-            "若无新情况，各日将变码的人数：即将到来的检测与解除工作量。",
+            "People who change color on each day, if nothing else becomes known: the load of tests and releases to come. A change of few people stands without its day.",
+            "若无新情况，各日将变码的人数：即将到来的检测与解除工作量。人数很少的变化不列日期。",
         ),
         Some("releases"),
     )

@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::rows::{Rows, mean, quantile, tally};
-use super::tonight::hide_derived;
 use super::words::{self, NO_CATEGORY, w};
-use super::{Cell, EMPTY, Kind, Section, Source, Table, suppress};
+use super::{Cell, EMPTY, Kind, Section, Source, Table};
 use crate::error::Result;
 use crate::time::{self, Second};
 
@@ -24,7 +23,7 @@ pub fn section(source: &Source<'_>) -> Result<Section> {
     if !source.audience.public {
         tables.push(venue_hours(source, &exposures, &venues));
     }
-    tables.push(by_category(source, &exposures, &venues));
+    tables.push(by_category(&exposures, &venues));
     Ok(Section { id: "contacts", title: w("Contacts", "接触者"), tables })
 }
 
@@ -150,8 +149,7 @@ fn rings(source: &Source<'_>) -> Result<Table> {
             Cell::count(inferred),
         ]
     };
-    let mut rows: Vec<Vec<Cell>> = sums.into_iter().map(row).collect();
-    suppress::each(rows.iter_mut().map(|row| &mut row[1]), source.audience.suppress_below);
+    let rows: Vec<Vec<Cell>> = sums.into_iter().map(row).collect();
     Ok(Table::new(
         "rings",
         w("Rings", "接触圈"),
@@ -224,10 +222,7 @@ fn per_case(source: &Source<'_>, exposures: &Exposures) -> Result<(Table, Table)
         };
         vec![Cell::Text(name), within(&counts[0]), within(&counts[1])]
     };
-    let mut rows: Vec<Vec<Cell>> = (0..BINS.len()).map(bin).collect();
-    if source.audience.public {
-        (1..3).for_each(|column| source.suppress(&mut rows, column));
-    }
+    let rows: Vec<Vec<Cell>> = (0..BINS.len()).map(bin).collect();
     let bins = Table::new(
         "contacts_per_case",
         w("Contacts per case", "每例病例的接触者"),
@@ -259,11 +254,7 @@ fn per_case(source: &Source<'_>, exposures: &Exposures) -> Result<(Table, Table)
             mean,
         ]
     };
-    let mut rows: Vec<Vec<Cell>> = (1..).zip(&counts).map(row).collect();
-    if source.audience.public {
-        suppress::each(rows.iter_mut().map(|row| &mut row[1]), source.audience.suppress_below);
-        hide_derived(&mut rows, 1, &[2, 3, 4, 5, 6, 7, 8]);
-    }
+    let rows: Vec<Vec<Cell>> = (1..).zip(&counts).map(row).collect();
     let summary = Table::new(
         "contacts_summary",
         w("Contacts per case, in numbers", "每例病例接触者数：统计"),
@@ -321,7 +312,7 @@ fn hot_spots(source: &Source<'_>, exposures: &Exposures, venues: &Venues) -> Tab
     );
     let title = w("Venue hot spots", "热点场所");
     if source.audience.public {
-        return by_kind(source, exposures, venues, title);
+        return by_kind(exposures, venues, title);
     }
     let of_venue = spots(exposures, |venue| exposures.venues[venue].as_str());
     let cases = venues.rows.numbers("cases").unwrap_or_default();
@@ -356,11 +347,7 @@ fn hot_spots(source: &Source<'_>, exposures: &Exposures, venues: &Venues) -> Tab
             Cell::text(chances[*row]),
         ]
     };
-    let mut rows: Vec<Vec<Cell>> = found.iter().map(row).collect();
-    for column in [4, 8] {
-        suppress::each(rows.iter_mut().map(|row| &mut row[column]), source.audience.suppress_below);
-    }
-    hide_derived(&mut rows, 4, &[6, 7, 10]);
+    let rows: Vec<Vec<Cell>> = found.iter().map(row).collect();
     Table::new("hot_spots", title, about, Some("hot_spots"))
         .column("venue", Kind::Id, w("venue", "场所"))
         .column("name", Kind::Text, w("name", "名称"))
@@ -377,16 +364,14 @@ fn hot_spots(source: &Source<'_>, exposures: &Exposures, venues: &Venues) -> Tab
 }
 
 /// Hot spots by kind of venue, for everyone.
-fn by_kind(source: &Source<'_>, exposures: &Exposures, venues: &Venues, title: super::Words) -> Table {
+fn by_kind(exposures: &Exposures, venues: &Venues, title: super::Words) -> Table {
     let categories = category_of(venues, exposures);
     let row = |(category, spot): (&str, Spot)| {
         let name = Cell::Words(words::category(category));
         vec![name, Cell::count(spot.contacts.len() as u64), minutes(spot.overlap_s)]
     };
-    let mut rows: Vec<Vec<Cell>> =
+    let rows: Vec<Vec<Cell>> =
         spots(exposures, |venue| categories[venue].as_str()).into_iter().map(row).collect();
-    source.suppress(&mut rows, 1);
-    hide_derived(&mut rows, 1, &[2]);
     let about = w("Close contacts by kind of venue.", "按场所类别统计的密接者。");
     Table::new("hot_spots", title, about, Some("hot_spots"))
         .column("category", Kind::Text, w("category", "类别"))
@@ -422,9 +407,6 @@ fn venue_hours(source: &Source<'_>, exposures: &Exposures, venues: &Venues) -> T
             rows.push(vec![Cell::text(Some(id)), name, Cell::Text(slot), Cell::count(persons)]);
         }
     }
-    for of_venue in rows.chunk_by_mut(|a, b| a[0] == b[0]) {
-        suppress::each(of_venue.iter_mut().map(|row| &mut row[3]), source.audience.suppress_below);
-    }
     Table::new(
         "venue_hours",
         w("When people were exposed where", "暴露的时间与地点"),
@@ -441,7 +423,7 @@ fn venue_hours(source: &Source<'_>, exposures: &Exposures, venues: &Venues) -> T
     .rows(rows)
 }
 
-fn by_category(source: &Source<'_>, exposures: &Exposures, venues: &Venues) -> Table {
+fn by_category(exposures: &Exposures, venues: &Venues) -> Table {
     let categories = category_of(venues, exposures);
     let row = |(category, spot): (&str, Spot)| {
         let (overlap, observed) = (spot.overlap_s / 60, (spot.observed_s / 60).min(spot.overlap_s / 60));
@@ -453,12 +435,8 @@ fn by_category(source: &Source<'_>, exposures: &Exposures, venues: &Venues) -> T
             Cell::count(overlap - observed),
         ]
     };
-    let mut rows: Vec<Vec<Cell>> =
+    let rows: Vec<Vec<Cell>> =
         spots(exposures, |venue| categories[venue].as_str()).into_iter().map(row).collect();
-    suppress::each(rows.iter_mut().map(|row| &mut row[1]), source.audience.suppress_below);
-    if source.audience.public {
-        hide_derived(&mut rows, 1, &[2, 3, 4]);
-    }
     Table::new(
         "observed_by_category",
         w("Observed and inferred time", "观察与推断的时间"),

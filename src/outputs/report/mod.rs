@@ -1,13 +1,14 @@
 //! The nightly report: a night's tables -> a page, `report.json` and a CSV a table, all with the same numbers.
 //!
 //! ```text
-//! tables of the night ──tonight, cases, contacts, colors──▶ Report ──suppress──▶ report.html, report.json, report/ID.csv
+//! tables of the night ──tonight, cases, contacts, colors──▶ Report ──protect──▶ report.html, report.json, report/ID.csv
 //! ```
 
 mod cases;
 mod colors;
 mod contacts;
 mod page;
+mod protect;
 pub(in crate::outputs) mod rows;
 mod suppress;
 mod tonight;
@@ -313,12 +314,14 @@ impl Report {
     ) -> Result<Report> {
         let date = crate::time::parse_date(&record.date)?;
         let source = Source { tables, record, scheme, date, audience };
-        let sections = vec![
+        let mut sections = vec![
             tonight::section(&source)?,
             cases::section(&source)?,
             contacts::section(&source)?,
             colors::section(&source)?,
         ];
+        let mut figures = tonight::figures(&source)?;
+        protect::protect(&mut sections, &mut figures, audience, scheme.healthy());
         Ok(Report {
             ringtrace: record.identity.ringtrace.clone(),
             title: Words::new(
@@ -335,7 +338,7 @@ impl Report {
             held: held.cloned(),
             // What the program says may hold small counts.
             messages: if audience.public { Vec::new() } else { record.notes.clone() },
-            facts: tonight::figures(&source)?,
+            facts: figures,
             sections,
         })
     }

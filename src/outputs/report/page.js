@@ -601,7 +601,8 @@ function districts(table, look) {
   });
 }
 
-function releases(table, look) {
+function releases(whole, look) {
+  const table = { ...whole, rows: whole.rows.filter((row) => row.date !== null) };
   if (table.rows.length === 0) return null;
   const { severity } = report.scheme;
   const change = (row) => `${row.color_before} ${row.color_after}`;

@@ -1,10 +1,10 @@
 //! First page: what changed tonight and why, what was lost, what was decided by hand, whom the night can see.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use super::rows::{Rows, share, tally};
 use super::words::{self, w};
-use super::{Cell, EMPTY, Figure, Kind, Section, Source, Table, suppress};
+use super::{Cell, EMPTY, Figure, Kind, Section, Source, Table};
 use crate::error::Result;
 use crate::outputs::survey::SURVEY_DAYS;
 use crate::time;
@@ -32,11 +32,6 @@ impl Source<'_> {
     pub fn basis(&self, rule: Option<&str>) -> Cell {
         let found = rule.and_then(|id| self.scheme.rules.iter().find(|rule| rule.id == id));
         found.map_or(EMPTY, |rule| Cell::Words(words::Words::new(&rule.basis.en, &rule.basis.zh)))
-    }
-
-    /// Suppresses small counts of a column of which the sum is known.
-    pub fn suppress(&self, rows: &mut [Vec<Cell>], column: usize) {
-        suppress::line(rows.iter_mut().map(|row| &mut row[column]), self.audience.suppress_below);
     }
 
     /// Where a color stands, worst first; one that the scheme does not know, from the night before, comes last.
@@ -69,8 +64,7 @@ fn changes(source: &Source<'_>) -> Result<Table> {
     let row = |((before, after), count)| vec![Cell::Text(before), Cell::Text(after), Cell::count(count)];
     let mut counts: Vec<_> = counts.into_iter().collect();
     counts.sort_by_key(|((before, after), _)| (source.rank(after), source.rank(before)));
-    let mut rows: Vec<Vec<Cell>> = counts.into_iter().map(row).collect();
-    source.suppress(&mut rows, 2);
+    let rows: Vec<Vec<Cell>> = counts.into_iter().map(row).collect();
     Ok(Table::new(
         "changes",
         w("Color changes tonight", "今晚的变码"),
@@ -100,13 +94,7 @@ fn changes_by_rule(source: &Source<'_>) -> Result<Table> {
     };
     let mut counts: Vec<_> = counts.into_iter().collect();
     counts.sort_by_key(|((after, _), _)| source.rank(after));
-    let mut rows: Vec<Vec<Cell>> = counts.into_iter().map(row).collect();
-    // Colors follow each other, and the sum of each is told by the changes.
-    for of_color in rows.chunk_by_mut(|a, b| a[2] == b[2]) {
-        source.suppress(of_color, 3);
-    }
-    let hidden = hidden_changes(source)?;
-    suppress_parts(&mut rows, 2, 3, |color| hidden.iter().any(|(_, after)| color == after));
+    let rows: Vec<Vec<Cell>> = counts.into_iter().map(row).collect();
     Ok(Table::new(
         "changes_by_rule",
         w("Why colors changed", "变码原因"),
@@ -121,21 +109,6 @@ fn changes_by_rule(source: &Source<'_>) -> Result<Table> {
     .column("color_after", Kind::Color, w("new color", "新颜色"))
     .column("persons", Kind::Count, w("people", "人数"))
     .rows(rows))
-}
-
-/// The changes, color before and after, whose count is hidden: other tables do not tell them either.
-pub fn hidden_changes(source: &Source<'_>) -> Result<BTreeSet<(String, String)>> {
-    let hidden = changes(source)?.rows.into_iter().filter(|row| suppress::is_hidden(&row[2]));
-    Ok(hidden.map(|row| (row[0].in_csv(), row[1].in_csv())).collect())
-}
-
-/// Sees to it that the counts in column `count` do not add up to the hidden sum of a color.
-pub fn suppress_parts(rows: &mut [Vec<Cell>], color: usize, count: usize, is_hidden: impl Fn(&str) -> bool) {
-    let colors: BTreeSet<String> = rows.iter().map(|row| row[color].in_csv()).collect();
-    for hidden in colors.iter().filter(|color| is_hidden(color)) {
-        let parts = rows.iter_mut().filter(|row| row[color].in_csv() == *hidden);
-        suppress::group(parts.map(|row| &mut row[count]));
-    }
 }
 
 fn rejected(source: &Source<'_>) -> Result<Table> {
@@ -212,10 +185,8 @@ fn orders(source: &Source<'_>) -> Result<Table> {
         let part = share(count, register);
         vec![Cell::text(color), Cell::text(rule), Cell::count(count), Cell::tenths(part)]
     };
-    let mut rows: Vec<Vec<Cell>> =
+    let rows: Vec<Vec<Cell>> =
         tally(of.iter().map(|(color, rule, _)| (*color, *rule))).into_iter().map(row).collect();
-    source.suppress(&mut rows, 2);
-    hide_derived(&mut rows, 2, &[3]);
     Ok(Table::new(
         "orders",
         w("Manual orders in force", "有效的人工指令"),
@@ -232,13 +203,6 @@ fn orders(source: &Source<'_>) -> Result<Table> {
     .rows(rows))
 }
 
-/// Empties what can be worked out from a suppressed count.
-pub fn hide_derived(rows: &mut [Vec<Cell>], count: usize, derived: &[usize]) {
-    for row in rows.iter_mut().filter(|row| suppress::is_hidden(&row[count])) {
-        derived.iter().for_each(|column| row[*column] = suppress::withheld());
-    }
-}
-
 fn coverage(source: &Source<'_>) -> Result<Table> {
     let districts = source.rows("districts", &["region_id", "residents", "with_visits"])?;
     let (regions, residents) = (districts.texts("region_id")?, districts.numbers("residents")?);
@@ -248,11 +212,7 @@ fn coverage(source: &Source<'_>) -> Result<Table> {
         let district = Cell::Words(words::district(regions[row].unwrap_or_default()));
         vec![district, Cell::count(all), Cell::count(seen), Cell::tenths(share(seen, all))]
     };
-    let mut rows: Vec<Vec<Cell>> = (0..districts.len()).map(row).collect();
-    for column in [1, 2] {
-        source.suppress(&mut rows, column);
-        hide_derived(&mut rows, column, &[3]);
-    }
+    let rows: Vec<Vec<Cell>> = (0..districts.len()).map(row).collect();
     Ok(Table::new(
         "coverage",
         w("Whom the night can see", "扫码覆盖"),
@@ -347,7 +307,7 @@ pub fn figures(source: &Source<'_>) -> Result<Vec<Figure>> {
     let arrivals =
         source.rows("traffic", &["arrivals"])?.numbers("arrivals")?.into_iter().flatten().sum::<i64>();
     let ring = |at: usize| Cell::count(record.counts.rings.get(at).copied().unwrap_or(0));
-    let mut figures = vec![
+    let figures = vec![
         Figure {
             id: "visits",
             title: w("visits", "到访次数"),
@@ -403,10 +363,5 @@ pub fn figures(source: &Source<'_>) -> Result<Vec<Figure>> {
             about: w("of everything read so far", "迄今读取的全部数据中"),
         },
     ];
-    let people = |figure: &&mut Figure| {
-        figure.id != "rejected" && figure.id != "visits" && (source.audience.public || figure.id != "cases")
-    };
-    let cells = figures.iter_mut().filter(people).map(|figure| &mut figure.value);
-    suppress::each(cells, source.audience.suppress_below);
     Ok(figures)
 }
