@@ -535,6 +535,17 @@ const STAY_MINUTES: [(&str, u32); 6] =
 /// Re-scans further apart than this are two visits whatever the default stay.
 const MERGE_GAP_MAX_S: u32 = 3 * 3_600;
 
+impl Config {
+    /// The categories of venues that the configuration has a rule for, by the section that names them; not those that
+    /// ringtrace itself has a stay for.
+    pub fn categories(&self) -> Vec<(&'static str, &str)> {
+        let ours = |category: &str| STAY_MINUTES.iter().any(|(known, _)| *known == category);
+        let stays = self.visits.by_category.keys().filter(|category| !ours(category));
+        let contacts = self.contacts.by_category.keys();
+        contacts.map(|c| ("contacts", c.as_str())).chain(stays.map(|c| ("visits", c.as_str()))).collect()
+    }
+}
+
 fn visit_rules(section: &VisitRulesSection) -> Result<VisitRules> {
     let duration = |text: &Option<String>| text.as_deref().map(time::parse_duration).transpose();
     let gap = duration(&section.merge_gap)?;

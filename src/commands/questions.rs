@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::path::Path;
 
+use arrow::datatypes::DataType;
 use serde_json::{Map, Value, json};
 
 use super::{Outcome, print, say};
@@ -82,12 +83,16 @@ pub fn print_answer(answer: &Answer, format: AnswerFormat) -> Result<Outcome> {
         }
         AnswerFormat::Csv => {
             let mut writer = ::csv::Writer::from_writer(Vec::new());
-            let cell =
-                |cell: &Option<String>| cell.as_deref().map(csv::safe_unless_number).unwrap_or_default();
+            // As in the CSV files of a run: what is text is made safe, an id that looks like a number too.
+            let is_text = |column: usize| answer.batch.column(column).data_type() == &DataType::Utf8;
+            let cell = |(column, cell): (usize, &Option<String>)| {
+                let text = cell.as_deref().unwrap_or_default();
+                if is_text(column) { csv::safe(text).into_owned() } else { text.to_string() }
+            };
             let failed = |e: ::csv::Error| Error::storage(Path::new("standard output"), "writing")(e.into());
             writer.write_record(&answer.columns).map_err(failed)?;
             for row in &answer.rows {
-                writer.write_record(row.iter().map(cell)).map_err(failed)?;
+                writer.write_record(row.iter().enumerate().map(cell)).map_err(failed)?;
             }
             print(&writer.into_inner().unwrap_or_default())?;
         }

@@ -8,7 +8,7 @@ mod renewed;
 mod told;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rayon::prelude::*;
 
@@ -139,7 +139,27 @@ impl Facts {
         facts.read_residences(config, as_of)?;
         facts.correct();
         facts.told.par_sort_unstable();
+        for (table, section) in config.tables.iter().filter(|(_, section)| !section.paths.is_empty()) {
+            facts.notes.extend(records::misspelt(table, section)?);
+        }
+        facts.note_unknown_categories(config, visits);
         Ok(facts)
+    }
+
+    /// Notes the categories for which the configuration has rules, and no venue is of.
+    fn note_unknown_categories(&mut self, config: &Config, visits: &dyn VisitSource) {
+        let known: BTreeSet<&str> =
+            visits.venues().facts.iter().filter_map(|facts| facts.category.as_deref()).collect();
+        for (section, category) in config.categories() {
+            if !known.contains(category) {
+                self.notes.push(Words::new(
+                    format!(
+                        "[{section}.by_category.{category:?}] changes nothing: no venue is of that category"
+                    ),
+                    format!("[{section}.by_category.{category:?}] 不起作用：没有该类别的场所"),
+                ));
+            }
+        }
     }
 
     fn read_cases(&mut self, config: &Config, visits: &dyn VisitSource, as_of: Option<Second>) -> Result<()> {

@@ -37,17 +37,7 @@ pub(super) fn read(
         .delimiter(delimiter)
         .flexible(true)
         .from_reader(QuoteCount { file: open, quotes: &quotes });
-    let header = reader.byte_headers().map_err(failed)?;
-    let names: Vec<String> = header
-        .iter()
-        .enumerate()
-        .map(|(at, name)| {
-            let name = String::from_utf8_lossy(name);
-            // Spreadsheets put a byte-order mark before the first name.
-            let name = if at == 0 { name.trim_start_matches('\u{feff}') } else { &name };
-            name.trim().to_string()
-        })
-        .collect();
+    let names = names_in(reader.byte_headers().map_err(failed)?);
     if names.iter().all(String::is_empty) {
         return Err(Error::input(
             &file.name,
@@ -112,6 +102,28 @@ pub(super) fn read(
         each(&Batch { first_row, rows: lines.len(), columns, misfits }, ids)?;
         first_row += lines.len() as u64;
     }
+}
+
+/// The names of a file's columns.
+///
+/// # Errors
+/// `storage` or `damaged` if its first line cannot be read.
+pub(super) fn names(file: &InputFile) -> Result<Vec<String>> {
+    let delimiter = if file.format == Format::Tsv { b'\t' } else { b',' };
+    let open = File::open(&file.path).map_err(Error::storage(&file.path, "opening"))?;
+    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(open);
+    let failed = |e: csv::Error| Error::damaged(&file.name, e);
+    Ok(names_in(reader.byte_headers().map_err(failed)?))
+}
+
+fn names_in(header: &csv::ByteRecord) -> Vec<String> {
+    let name = |(at, name): (usize, &[u8])| {
+        let name = String::from_utf8_lossy(name);
+        // Spreadsheets put a byte-order mark before the first name.
+        let name = if at == 0 { name.trim_start_matches('\u{feff}') } else { &name };
+        name.trim().to_string()
+    };
+    header.iter().enumerate().map(name).collect()
 }
 
 /// Line breaks in the cells of a row.

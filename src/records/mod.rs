@@ -24,9 +24,11 @@ use rayon::prelude::*;
 use crate::config::TableConfig;
 use crate::error::{Error, Result};
 use crate::ids::IdTable;
-use files::InputFile;
+use crate::schema::did_you_mean;
+use crate::words::Words;
+use files::{Format, InputFile};
 use rejects::{FileBalance, Reason, Reject};
-use table::{Batch, Schema};
+use table::{Batch, Schema, quiet_panics};
 
 /// An input file and the hash that says whether it has been read before.
 #[derive(Clone, Debug)]
@@ -78,18 +80,7 @@ pub fn stamp(table: &str, config: &TableConfig) -> Result<Vec<StampedFile>> {
 /// # Errors
 /// The first file's that cannot be read as the table.
 pub fn probe(table: &str, config: &TableConfig) -> Result<String> {
-    let schema = match table {
-        "scans" => &scans::SCANS,
-        "visits" => &scans::VISITS,
-        "venues" => &venues::VENUES,
-        "cases" => &cases::CASES,
-        "windows" => &windows::SCHEMA,
-        "residences" => &venues::RESIDENCES,
-        "communities" => &told::COMMUNITIES,
-        "regions" => &told::REGIONS,
-        "trips" => &told::TRIPS,
-        _ => &told::TABLES.iter().find(|of| of.schema.table == table).expect("a table of facts").schema,
-    };
+    let schema = schema_of(table);
     let found = files::find(table, config)?;
     for file in &found {
         let mut rows = 0;
@@ -102,7 +93,67 @@ pub fn probe(table: &str, config: &TableConfig) -> Result<String> {
             read?;
         }
     }
-    Ok(format!("{} files can be read", found.len()))
+    let notes = misspelt(table, config)?.into_iter().map(|note| format!("; {}", note.en));
+    Ok(format!("{} files can be read{}", found.len(), notes.collect::<String>()))
+}
+
+fn schema_of(table: &str) -> &'static Schema {
+    match table {
+        "scans" => &scans::SCANS,
+        "visits" => &scans::VISITS,
+        "venues" => &venues::VENUES,
+        "cases" => &cases::CASES,
+        "windows" => &windows::SCHEMA,
+        "residences" => &venues::RESIDENCES,
+        "communities" => &told::COMMUNITIES,
+        "regions" => &told::REGIONS,
+        "trips" => &told::TRIPS,
+        _ => &told::TABLES.iter().find(|of| of.schema.table == table).expect("a table of facts").schema,
+    }
+}
+
+/// Notes on columns that a table may have and its first or last file lacks, while that has one of nearly the same name, from
+/// which nothing is read.
+///
+/// # Errors
+/// `input` as for [`files::find`]; those of reading the names.
+pub fn misspelt(table: &str, config: &TableConfig) -> Result<Vec<Words>> {
+    let (schema, files) = (schema_of(table), files::find(table, config)?);
+    let mut notes = Vec::new();
+    for file in files.first().into_iter().chain(files.last().filter(|_| files.len() > 1)) {
+        let quiet = quiet_panics(|| match file.format {
+            Format::Parquet => parquet::names(file),
+            Format::Csv | Format::Tsv => csv::names(file),
+        });
+        let found = quiet.unwrap_or_else(|| Err(table::gave_up(file)))?;
+        let theirs = |column: &table::ColumnSpec| {
+            config.columns.get(column.name).map_or(column.name.to_string(), String::clone)
+        };
+        let known: Vec<String> = schema.columns.iter().map(theirs).collect();
+        let is_there =
+            |name: &String| found.contains(name) || file.partitions.iter().any(|(key, _)| key == name);
+        let absent = schema.columns.iter().zip(&known).filter(|(_, name)| !is_there(name));
+        let absent: Vec<&'static str> = absent.map(|(column, _)| column.name).collect();
+        for unused in found.iter().filter(|name| !known.contains(name)) {
+            let begins = |meant: &&&str| {
+                unused.len() >= 4 && (meant.starts_with(unused.as_str()) || unused.starts_with(**meant))
+            };
+            let near = absent.iter().find(begins).copied();
+            // Three letters are near to too many others.
+            let near =
+                near.or_else(|| did_you_mean(unused, absent.iter().copied()).filter(|_| unused.len() >= 5));
+            let Some(meant) = near else { continue };
+            let (name, map) = (&file.name, format!("--map {table}.{meant}={unused}"));
+            let note = Words::new(
+                format!("{name}: nothing is read from its column {unused:?}; if {meant} is meant: {map}"),
+                format!("{name}：列 {unused:?} 未被读取；如果是指 {meant}，请用 {map}"),
+            );
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
+        }
+    }
+    Ok(notes)
 }
 
 /// The accepted rows of one file, with ids as keys into the file's own tables.

@@ -45,6 +45,17 @@ pub(super) fn open(file: &InputFile, schema: &Schema, config: &TableConfig) -> R
     Ok(ParquetFile { origins, id_types, metadata })
 }
 
+/// The names of a file's columns.
+///
+/// # Errors
+/// `storage` or `damaged` if its footer cannot be read.
+pub(super) fn names(file: &InputFile) -> Result<Vec<String>> {
+    let open = File::open(&file.path).map_err(Error::storage(&file.path, "opening"))?;
+    let metadata = ArrowReaderMetadata::load(&open, ArrowReaderOptions::new());
+    let metadata = metadata.map_err(|e| Error::damaged(&file.name, &e))?;
+    Ok(metadata.schema().fields().iter().map(|field| field.name().clone()).collect())
+}
+
 /// Refuses columns of the wrong type; returns the type of the ids of each table.
 fn check_types(
     file: &InputFile,

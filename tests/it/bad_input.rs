@@ -336,3 +336,37 @@ fn configurations_that_cannot_be() {
     folder.write("night.toml", b"time_zone = \"\xff\"");
     folder.refuses("run --config night.toml --date 2022-03-01", 2, "usage", &["night.toml", "UTF-8"]);
 }
+
+#[test]
+fn what_is_misspelt_is_not_overlooked() {
+    let folder = Folder::new();
+    folder.write(
+        "visits.csv",
+        "person_id,venue_id,arrived_at,left_at,note\na,v,2022-03-01 10:00,2022-03-01 11:00,x\n",
+    );
+    folder.write("venues.csv", "venue_id,kategorie\nv,mall\n");
+    folder.write(
+        "cases.csv",
+        "person_id,status,onset,reported_at\na,confirmed,2022-03-01 08:00,2022-03-01 09:00\n",
+    );
+    let tables =
+        ["visits", "venues", "cases"].map(|name| format!("[{name}]\npaths = [\"{name}.csv\"]\n")).concat();
+    let config = format!("time_zone = \"Asia/Shanghai\"\n{tables}");
+    folder.write("night.toml", format!("{config}[contacts.by_category.mal]\nexclude = true\n"));
+    let night = folder.json("run --config night.toml --date 2022-03-02", 0);
+    assert_eq!(
+        night["notes"].as_array().unwrap(),
+        &[
+            "cases.csv: nothing is read from its column \"onset\"; if onset_at is meant: --map cases.onset_at=onset",
+            "venues.csv: nothing is read from its column \"kategorie\"; if category is meant: --map venues.category=kategorie",
+            "[contacts.by_category.\"mal\"] changes nothing: no venue is of that category",
+        ],
+        "a note is near to no column"
+    );
+    let doctor = folder.run("doctor --config night.toml").done().stdout;
+    assert!(doctor.contains("--map venues.category=kategorie"), "{doctor}");
+    // Both at once would leave one of them without effect.
+    folder
+        .write("night.toml", format!("{config}[contacts]\nmin_overlap = \"5m\"\ncumulative = \"15m/24h\"\n"));
+    folder.refuses("run --config night.toml --date 2022-03-02", 2, "usage", &["cumulative", "min_overlap"]);
+}

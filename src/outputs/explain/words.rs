@@ -200,6 +200,15 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
+    /// Whether the id is in no input.
+    fn is_unknown(&self) -> bool {
+        let told = self.told;
+        let in_store = !matches!(told.against, Against::Store { knows: false, .. });
+        !(in_store || told.register.is_some() || told.contact.is_some())
+            && told.told.is_empty()
+            && told.cases.is_empty()
+    }
+
     fn write(&self, out: &mut String) -> std::fmt::Result {
         let (told, language) = (self.told, self.language);
         let (person, date, name) = (&told.person, told.date, language.of(&self.scheme.name));
@@ -207,6 +216,17 @@ impl Writer<'_> {
             Language::En => told.color.to_uppercase(),
             Language::Zh => language.word(&told.color),
         };
+        if self.is_unknown() {
+            writeln!(
+                out,
+                "{}",
+                tr!(
+                    language,
+                    "The visit store does not know this id, nor does any table: check that it is written as in the input.",
+                    "到访库和各表中都没有这个编号：请核对写法。"
+                )
+            )?;
+        }
         writeln!(
             out,
             "{}",
@@ -276,16 +296,8 @@ impl Writer<'_> {
                 )
             );
         }
-        if let Against::Store { knows: false, .. } = &self.told.against {
-            return writeln!(
-                out,
-                "{}",
-                tr!(
-                    language,
-                    "The visit store does not know this id, nor does any table: check that it is written as in the input.",
-                    "到访库和各表中都没有这个编号：请核对写法。"
-                )
-            );
+        if self.is_unknown() {
+            return Ok(());
         }
         writeln!(
             out,

@@ -175,6 +175,13 @@ pub fn write(run: &Run, wanted: &Wanted, out: &Path) -> Result<Exported> {
             help: "choose another folder with --out".into(),
         });
     }
+    let inside = std::path::absolute(out).map_err(Error::storage(out, "finding"))?;
+    if inside.ancestors().any(|folder| folder.join("run.json").exists()) {
+        return Err(Error::Conflict {
+            what: format!("{}: lies in a published night, which never changes", out.display()),
+            help: "choose another folder with --out".into(),
+        });
+    }
     let network = Network::read(run, wanted)?;
     publish::create_folder(out)?;
     let folder = std::path::absolute(out).map_err(Error::storage(out, "finding"))?;
