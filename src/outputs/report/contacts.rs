@@ -19,11 +19,11 @@ pub fn section(source: &Source<'_>) -> Result<Section> {
     let exposures = Exposures::read(source)?;
     let (bins, summary) = per_case(source, &exposures)?;
     let venues = Venues::read(source)?;
-    let mut tables = vec![rings(source)?, bins, summary, hot_spots(source, &exposures, &venues)];
+    let mut tables = vec![rings(source)?, bins, summary, hot_spots(source, &exposures, &venues)?];
     if !source.audience.public {
         tables.push(venue_hours(source, &exposures, &venues));
     }
-    tables.push(by_category(&exposures, &venues));
+    tables.push(by_category(&exposures, &venues)?);
     Ok(Section { id: "contacts", title: w("Contacts", "接触者"), tables })
 }
 
@@ -296,16 +296,16 @@ fn spots<K: Ord>(exposures: &Exposures, of: impl Fn(usize) -> K) -> BTreeMap<K, 
     spots
 }
 
-fn category_of(venues: &Venues, exposures: &Exposures) -> Vec<String> {
-    let categories = venues.rows.texts("category").unwrap_or_default();
+fn category_of(venues: &Venues, exposures: &Exposures) -> Result<Vec<String>> {
+    let categories = venues.rows.texts("category")?;
     let of = |id: &String| {
         let row = venues.at.get(id).copied();
-        row.and_then(|row| categories.get(row).copied().flatten()).unwrap_or(NO_CATEGORY).to_string()
+        row.and_then(|row| categories[row]).unwrap_or(NO_CATEGORY).to_string()
     };
-    exposures.venues.iter().map(of).collect()
+    Ok(exposures.venues.iter().map(of).collect())
 }
 
-fn hot_spots(source: &Source<'_>, exposures: &Exposures, venues: &Venues) -> Table {
+fn hot_spots(source: &Source<'_>, exposures: &Exposures, venues: &Venues) -> Result<Table> {
     let about = w(
         "Cases among the visitors of the last 14 days against as many as chance would bring, were cases people like any other; the chance is that of as many or more (hypergeometric), not yet corrected for looking at many venues.",
         "近14天访客中的病例数，与假定病例与他人无异时随机期望的数目相比；概率为出现同样多或更多病例的概率（超几何分布），未作多重比较校正。",
@@ -315,11 +315,11 @@ fn hot_spots(source: &Source<'_>, exposures: &Exposures, venues: &Venues) -> Tab
         return by_kind(exposures, venues, title);
     }
     let of_venue = spots(exposures, |venue| exposures.venues[venue].as_str());
-    let cases = venues.rows.numbers("cases").unwrap_or_default();
-    let visitors = venues.rows.numbers("visitors").unwrap_or_default();
+    let (cases, visitors) = (venues.rows.numbers("cases")?, venues.rows.numbers("visitors")?);
     let [expected, chances, names, categories, regions] =
-        ["expected_cases", "chance", "name", "category", "region_id"]
-            .map(|c| venues.rows.texts(c).unwrap_or_default());
+        ["expected_cases", "chance", "name", "category", "region_id"].map(|c| venues.rows.texts(c));
+    let (expected, chances, names, categories, regions) =
+        (expected?, chances?, names?, categories?, regions?);
     let thousandths =
         |text: Option<&str>| text.and_then(|text| text.replacen('.', "", 1).parse::<i64>().ok());
     let mut found: Vec<(f64, i64, &String, usize)> = venues
@@ -348,7 +348,7 @@ fn hot_spots(source: &Source<'_>, exposures: &Exposures, venues: &Venues) -> Tab
         ]
     };
     let rows: Vec<Vec<Cell>> = found.iter().map(row).collect();
-    Table::new("hot_spots", title, about, Some("hot_spots"))
+    let table = Table::new("hot_spots", title, about, Some("hot_spots"))
         .column("venue", Kind::Id, w("venue", "场所"))
         .column("name", Kind::Text, w("name", "名称"))
         .column("category", Kind::Text, w("category", "类别"))
@@ -360,12 +360,13 @@ fn hot_spots(source: &Source<'_>, exposures: &Exposures, venues: &Venues) -> Tab
         .column("contacts", Kind::Count, w("close contacts", "密接"))
         .column("minutes", Kind::Minutes, w("minutes together", "共处分钟"))
         .column("p_value", Kind::Text, w("chance of as many or more", "出现同样多或更多的概率"))
-        .rows(rows)
+        .rows(rows);
+    Ok(table)
 }
 
 /// Hot spots by kind of venue, for everyone.
-fn by_kind(exposures: &Exposures, venues: &Venues, title: super::Words) -> Table {
-    let categories = category_of(venues, exposures);
+fn by_kind(exposures: &Exposures, venues: &Venues, title: super::Words) -> Result<Table> {
+    let categories = category_of(venues, exposures)?;
     let row = |(category, spot): (&str, Spot)| {
         let name = Cell::Words(words::category(category));
         vec![name, Cell::count(spot.contacts.len() as u64), minutes(spot.overlap_s)]
@@ -373,11 +374,12 @@ fn by_kind(exposures: &Exposures, venues: &Venues, title: super::Words) -> Table
     let rows: Vec<Vec<Cell>> =
         spots(exposures, |venue| categories[venue].as_str()).into_iter().map(row).collect();
     let about = w("Close contacts by kind of venue.", "按场所类别统计的密接者。");
-    Table::new("hot_spots", title, about, Some("hot_spots"))
+    let table = Table::new("hot_spots", title, about, Some("hot_spots"))
         .column("category", Kind::Text, w("category", "类别"))
         .column("contacts", Kind::Count, w("close contacts", "密接"))
         .column("minutes", Kind::Minutes, w("minutes together", "共处分钟"))
-        .rows(rows)
+        .rows(rows);
+    Ok(table)
 }
 
 fn venue_hours(source: &Source<'_>, exposures: &Exposures, venues: &Venues) -> Table {
@@ -423,8 +425,8 @@ fn venue_hours(source: &Source<'_>, exposures: &Exposures, venues: &Venues) -> T
     .rows(rows)
 }
 
-fn by_category(exposures: &Exposures, venues: &Venues) -> Table {
-    let categories = category_of(venues, exposures);
+fn by_category(exposures: &Exposures, venues: &Venues) -> Result<Table> {
+    let categories = category_of(venues, exposures)?;
     let row = |(category, spot): (&str, Spot)| {
         let (overlap, observed) = (spot.overlap_s / 60, (spot.observed_s / 60).min(spot.overlap_s / 60));
         vec![
@@ -437,7 +439,7 @@ fn by_category(exposures: &Exposures, venues: &Venues) -> Table {
     };
     let rows: Vec<Vec<Cell>> =
         spots(exposures, |venue| categories[venue].as_str()).into_iter().map(row).collect();
-    Table::new(
+    let table = Table::new(
         "observed_by_category",
         w("Observed and inferred time", "观察与推断的时间"),
         w(
@@ -451,5 +453,6 @@ fn by_category(exposures: &Exposures, venues: &Venues) -> Table {
     .column("minutes", Kind::Minutes, w("minutes together", "共处分钟"))
     .column("observed_minutes", Kind::Minutes, w("observed minutes", "观察分钟"))
     .column("inferred_minutes", Kind::Minutes, w("inferred minutes", "推断分钟"))
-    .rows(rows)
+    .rows(rows);
+    Ok(table)
 }
