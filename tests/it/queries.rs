@@ -808,3 +808,40 @@ fn coverage(q: &Asked<'_>) -> Vec<Cells> {
         cells![region, residents, seen, residents - seen, per_mille(seen, residents)]
     })
 }
+
+#[test]
+fn hours_are_those_of_the_night_s_own_zone() {
+    let folder = Folder::new();
+    folder.write(
+        "visits.csv",
+        "person_id,venue_id,arrived_at,left_at\na,v,2022-03-01 08:10,2022-03-01 09:00\n",
+    );
+    folder.write(
+        "cases.csv",
+        "person_id,status,onset_at,reported_at\na,confirmed,2022-03-01 08:00,2022-03-01 09:00\n",
+    );
+    let tables = ["visits", "cases"].map(|name| format!("[{name}]\npaths = [\"{name}.csv\"]\n")).concat();
+    folder.write("night.toml", format!("time_zone = \"America/New_York\"\n{tables}"));
+    folder.run("run --config night.toml --date 2022-03-01").done();
+    let hour = |more: &str| {
+        let answer = folder.json(&format!("query --run runs/2022-03-01 scans-by-hour {more}"), 0);
+        answer[0]["hour_of_day"].as_str().map(String::from)
+    };
+    assert_eq!(hour("").as_deref(), Some("8"));
+    assert_eq!(hour("--param utc_offset_hours=0").as_deref(), Some("13"));
+    // 13:00 UTC is the hour of the visit; half past six in the evening in India.
+    assert_eq!(hour("--param utc_offset_hours=5.5").as_deref(), Some("18"));
+    for wrong in ["utc_offset_hours=99", "utc_offset_hours=0.3", "utc_offset_hours=x", "days=3"] {
+        let words = format!("query --run runs/2022-03-01 scans-by-hour --param {wrong}");
+        folder.refuses(&words, 2, "usage", &[]);
+    }
+    let twice = "query --run runs/2022-03-01 venue-hotspots --param top=1 --param top=2";
+    folder.refuses(twice, 2, "usage", &["given twice"]);
+    folder.refuses("query --run runs/2022-03-01 venue-hotspots --param top=-1", 2, "usage", &["from 0"]);
+    folder.refuses(
+        "query --run runs/2022-03-01 test-compliance --param by=xx",
+        2,
+        "usage",
+        &["'rule', 'region'"],
+    );
+}
