@@ -225,6 +225,16 @@ impl Facts {
                 format!("{all}行病例中有{not_standing}行不成立：为撤销记录、已被撤销，或尚未获知"),
             ));
         }
+        let is_empty =
+            |fact: &&CaseFact| fact.case.window(&config.contacts).is_some_and(|(from, until)| from >= until);
+        let empty = self.cases.iter().filter(is_empty).count();
+        if empty > 0 {
+            let all = self.cases.len();
+            self.notes.push(Words::new(
+                format!("{empty} of {all} case rows: isolated before the person could infect, so they lead to no contact"),
+                format!("{all}行病例中有{empty}行：在可能传染他人之前已被隔离，不产生接触者"),
+            ));
+        }
         self.close(files);
         Ok(())
     }

@@ -363,6 +363,12 @@ fn what_is_misspelt_is_not_overlooked() {
         ],
         "a note is near to no column"
     );
+    // A year that is a slip of the pen.
+    folder.write("cases.csv", "person_id,onset_at,isolated_at\na,2022-03-01 08:00,2021-03-01 09:00\n");
+    folder.write("night.toml", config.replace("time_zone", "runs = \"other\"\ntime_zone"));
+    let night = folder.json("run --config night.toml --date 2022-03-02", 0);
+    let notes = night["notes"].to_string();
+    assert!(notes.contains("1 of 1 case rows: isolated before the person could infect"), "{notes}");
     let doctor = folder.run("doctor --config night.toml").done().stdout;
     assert!(doctor.contains("--map venues.category=kategorie"), "{doctor}");
     // Both at once would leave one of them without effect.
