@@ -29,6 +29,9 @@ pub(super) struct Again<'a> {
     announced: HashMap<u32, Second>,
 }
 
+/// By person and rings: since when a contact, and since when that was known.
+type Became = HashMap<(u32, u8), Option<(Second, Second)>>;
+
 impl<'a> Again<'a> {
     pub(super) fn new(
         facts: &Facts,
@@ -80,35 +83,52 @@ impl<'a> Again<'a> {
         presence.exposures(&self.rule, &sources, &[])
     }
 
-    /// Every exposure of a person in any ring, and since when its source was known to be one. A case counts as the contact
-    /// that it was before, too: what was known then stays known.
+    /// Every exposure of a person at most so many rings from a case or site, and since when its source was known to be one,
+    /// whatever ring that is in tonight: a case counts as the contact that it was before, too. What was known stays known.
     ///
     /// # Errors
     /// Those of reading the visits.
     pub(super) fn every(&self, person: u32, rings: u8) -> Result<Vec<(Met, Second)>> {
+        self.reached(person, rings, &mut HashMap::new())
+    }
+
+    fn reached(&self, person: u32, rings: u8, seen: &mut Became) -> Result<Vec<(Met, Second)>> {
         let presence = self.presence(person)?;
-        let mut every = Vec::new();
-        for ring in 1..=rings {
-            let met = self.met(&presence, ring);
-            let known = self.known(met.iter().map(|met| met.source))?;
-            every.extend(met.into_iter().map(|met| (met, known[&met.source])));
-        }
+        let known = |source: SourceRef| match source {
+            SourceRef::Person(case) => self.reported.get(&case).copied().unwrap_or(0),
+            SourceRef::Window(site) => self.announced.get(&site).copied().unwrap_or(0),
+        };
+        let mut reached: Vec<(Met, Second)> =
+            self.met(&presence, 1).into_iter().map(|met| (met, known(met.source))).collect();
         if rings < 2 {
-            return Ok(every);
+            return Ok(reached);
         }
-        let mut before = BTreeMap::new();
-        let mut known = HashMap::new();
-        for case in presence.persons().into_iter().filter(|other| self.cases.contains_key(other)) {
-            let met = self.met(&self.presence(case)?, 1);
-            let sources = self.known(met.iter().map(|met| met.source))?;
-            let Some(since) = met.iter().map(|met| met.from).min() else { continue };
-            let first = met.iter().map(|met| met.from.max(sources[&met.source])).min();
-            before.insert(case, vec![(since, FOREVER)]);
-            known.insert(SourceRef::Person(case), first.unwrap_or(0));
+        let is_one = |other: &u32| self.traced.contains_key(other) || self.cases.contains_key(other);
+        let others = presence.persons().into_iter().filter(is_one).map(|other| (other, vec![(0, FOREVER)]));
+        let met: BTreeSet<u32> = presence
+            .exposures(&self.rule, &others.collect(), &[])
+            .into_iter()
+            .filter_map(|met| if let SourceRef::Person(other) = met.source { Some(other) } else { None })
+            .collect();
+        for other in met {
+            let Some((since, known)) = self.became(other, rings - 1, seen)? else { continue };
+            let of_one = BTreeMap::from([(other, vec![(since, FOREVER)])]);
+            let met = presence.exposures(&self.rule, &of_one, &[]);
+            reached.extend(met.into_iter().map(|met| (met, known)));
         }
-        let met = presence.exposures(&self.rule, &before, &[]);
-        every.extend(met.into_iter().map(|met| (met, known[&met.source])));
-        Ok(every)
+        Ok(reached)
+    }
+
+    /// Since when a person was a contact, and since when that was known.
+    fn became(&self, person: u32, rings: u8, seen: &mut Became) -> Result<Option<(Second, Second)>> {
+        if let Some(became) = seen.get(&(person, rings)) {
+            return Ok(*became);
+        }
+        let reached = self.reached(person, rings, seen)?;
+        let since = reached.iter().map(|(met, _)| met.from).min();
+        let became = since.zip(reached.iter().map(|(met, known)| met.from.max(*known)).min());
+        seen.insert((person, rings), became);
+        Ok(became)
     }
 
     /// Since when each of these sources was known to be one: a case since its report, a site since its announcement, a

@@ -13,7 +13,7 @@ use crate::records::table::{
 };
 
 /// Line breaks that the cells of one row may hold, such as a name of three lines; with more, a quotation mark is out of place.
-const LINES_MAX: usize = 16;
+const LINES_MAX: usize = 6;
 
 /// Reads `file` batch by batch; every id is text.
 ///
@@ -128,7 +128,7 @@ fn names_in(header: &csv::ByteRecord) -> Vec<String> {
 
 /// Line breaks in the cells of a row.
 fn line_breaks(row: &csv::ByteRecord) -> usize {
-    row.as_slice().iter().filter(|byte| **byte == b'\n').count()
+    row.as_slice().iter().filter(|byte| matches!(**byte, b'\n' | b'\r')).count()
 }
 
 /// Whether every cell that is not empty counts something, so that no row of the file could be used without a unit.

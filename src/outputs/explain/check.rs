@@ -239,7 +239,7 @@ pub fn orders(evidence: &Table, derived: &Derived) -> Result<()> {
         let begun = issued.zip(at).is_some_and(|(issued, at)| at <= issued);
         let support = text("support_file")?;
         let support = (!support.is_empty()).then_some((support.as_str(), number("support_row")?));
-        if kind.is_empty() || !begun || !derived.holds(support, &kind) {
+        if kind.is_empty() || !begun || !derived.holds(support) {
             what.push("an order rests on a health fact that the run does not hold".into());
         }
     }

@@ -77,17 +77,15 @@ impl Derived {
         all.map(|fact| (0, fact)).collect()
     }
 
-    /// Whether a row of a file is among them or, without one, an exposure can be.
-    pub fn holds(&self, row: Option<(&str, u64)>, kind: &str) -> bool {
+    /// Whether a row of a file is among them; what has no row is not in a run's tables for certain.
+    pub fn holds(&self, row: Option<(&str, u64)>) -> bool {
         match row {
             Some((file, row)) => {
                 let told =
                     self.told.iter().filter_map(Told::row).any(|told| (&*told.file, told.row) == (file, row));
                 told || self.cases.iter().any(|case| (&*case.file, case.row) == (file, row))
             }
-            // Perhaps in another ring than tonight's, or before the person became a case.
-            None if kind == "contact" => !self.contacts.is_empty() || !self.cases.is_empty(),
-            // A visit or a scan, perhaps older than any rule asks for.
+            // An exposure, perhaps in another ring than tonight's, or a visit or scan, perhaps older than any rule asks for.
             None => true,
         }
     }

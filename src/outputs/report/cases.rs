@@ -112,7 +112,7 @@ fn curve(source: &Source<'_>, cases: &BTreeMap<String, Case>) -> Table {
             let title = w(&format!("{en}: {}", words.en), &format!("{zh}：{}", words.zh));
             table = table.column(format!("{by}_{name}"), Kind::Count, title);
         }
-        let title = w(&format!("{en}: 7-day mean"), &format!("{zh}：7日均值"));
+        let title = w(&format!("{en}: 7-day mean"), &format!("{zh}：7日移动平均"));
         table = table.column(format!("{by}_mean_7"), Kind::Decimal, title);
     }
     table
@@ -137,10 +137,10 @@ fn about_curve(incomplete: i64, known: bool, without: u64, source: &Source<'_>) 
     };
     w(
         &format!(
-            "Cases by day of onset and by day of report, with the mean of the last 7 days. By onset, the last days, {incomplete} in all, are marked as incomplete: {why}. {left_out}"
+            "Cases by day of onset and by day of report, with the mean of the last 7 days. By onset, days marked as incomplete: the last {incomplete}, as {why}. {left_out}"
         ),
         &format!(
-            "按发病日与报告日统计的病例，附近7天均值。按发病日，最近{incomplete}天标记为尚不完整：{why_zh}。{left_out_zh}"
+            "按发病日与报告日统计的病例，并附7日移动平均。按发病日，最近{incomplete}天标记为尚不完整：{why_zh}。{left_out_zh}"
         ),
     )
 }
@@ -182,12 +182,12 @@ fn transmission(source: &Source<'_>, cases: &BTreeMap<String, Case>) -> Result<T
         w("Most plausible links between cases", "病例间最可能的传播链"),
         w(
             "For each case the most plausible of the cases it was exposed to while they could infect: shared time, weighed by how likely the incubation is. A shared venue is not proof. Implausible ones are marked and not counted as a generation.",
-            "对每个病例，列出其在他人传染期内曾暴露的病例中最可能的一个：按共处时间并以潜伏期可能性加权。同处一地不等于证据。不合理的关联已标出，不计入代际。",
+            "对每个病例，列出最可能的传染来源：在其传染期内与该病例共处过的其他病例，按共处时间并以潜伏期可能性加权。同处一地不等于证据。不合理的关联已标出，不计入代际。",
         ),
         Some("transmission"),
     )
     .column("case", Kind::Id, w("case", "病例"))
-    .column("infector", Kind::Id, w("likely infected by", "可能的传播者"))
+    .column("infector", Kind::Id, w("likely infected by", "可能的传染来源"))
     .column("day", Kind::Date, w("fell ill (else sample, report)", "发病日（否则采样、报告日）"))
     .column("generation", Kind::Count, w("generation", "代际"))
     .column("venue", Kind::Id, w("venue", "场所"))

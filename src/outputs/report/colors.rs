@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::rows::{rate, tally};
 use super::words::{self, w};
-use super::{Cell, EMPTY, Kind, Section, Source, Table};
+use super::{Cell, EMPTY, Kind, Section, Source, Table, suppress};
 use crate::error::Result;
 use crate::outputs::tables::NO_REGION;
 
@@ -113,7 +113,13 @@ fn districts(source: &Source<'_>) -> Result<Table> {
             let count = district.colors.get(*color).copied().unwrap_or(0);
             row.push(Cell::count(count));
             let at_home = district.at_home.get(*color).copied().unwrap_or(0);
-            row.push(Cell::tenths(district.residents.and_then(|all| rate(at_home, all))));
+            // The rate tells how many of them live there, and so how many do not.
+            let least = source.audience.suppress_below;
+            let tells = [at_home, count.abs_diff(at_home)].iter().any(|few| (1..least).contains(few));
+            row.push(match tells && count != at_home {
+                true => suppress::withheld(),
+                false => Cell::tenths(district.residents.and_then(|all| rate(at_home, all))),
+            });
         }
         row.extend([district.new, district.released, district.overdue].map(Cell::count));
         row
@@ -121,14 +127,14 @@ fn districts(source: &Source<'_>) -> Result<Table> {
     let rows: Vec<Vec<Cell>> = found.into_iter().map(row).collect();
     let mut table = Table::new(
         "districts",
-        w("Districts", "各地区"),
+        w("Districts", "各辖区"),
         w(
             "People by color on the lists of each district; of those who live there, also for every 100,000 residents; those newly colored tonight, released tonight, and overdue: their term is over but something is missing.",
-            "各地区名单上各颜色人数；其中居住在该地区者另列每10万居民的比率；今晚新赋码、今晚解除，以及逾期者：期限已满但仍缺条件。",
+            "各辖区名单上各颜色人数；其中居住在该辖区者另列每10万居民的比率；今晚新赋码、今晚解除，以及逾期者：期限已满但仍缺条件。",
         ),
         Some("districts"),
     )
-    .column("region_id", Kind::Text, w("district", "地区"))
+    .column("region_id", Kind::Text, w("district", "辖区"))
     .column("residents", Kind::Count, w("residents", "居民"));
     for color in severity {
         let title = words::color(color);
@@ -161,7 +167,7 @@ fn rules(source: &Source<'_>) -> Table {
         w("Rules at work", "各规则的作用"),
         w(
             "People with a reason by each rule tonight, and those whose color it decides. A reason whose term is over counts no more: not every contact has one.",
-            "今晚各规则涉及的人数，以及由其决定颜色的人数。期限已满的原因不再计入，因此并非每名接触者都有原因。",
+            "今晚各规则涉及的人数，以及由其决定颜色的人数。期限已满的原因不再计入，所以并非每名接触者都列有原因。",
         ),
         None,
     )
@@ -169,7 +175,7 @@ fn rules(source: &Source<'_>) -> Table {
     .column("basis", Kind::Word, w("why", "原因"))
     .column("color", Kind::Color, w("color", "颜色"))
     .column("persons", Kind::Count, w("people with it", "涉及人数"))
-    .column("decides", Kind::Count, w("decides for", "由其定码人数"))
+    .column("decides", Kind::Count, w("decides for", "由其决定颜色的人数"))
     .rows(rows)
 }
 
@@ -188,7 +194,7 @@ fn releases(source: &Source<'_>) -> Result<Table> {
         "releases",
         w("The next 14 days", "未来14天"),
         w(
-            "People who change color on each day, if nothing else becomes known: the load of tests and releases to come. A change of few people stands without its day.",
+            "People who change color on each day, if nothing else becomes known: the load of tests and releases to come. Changes of few people are listed without a day.",
             "若无新情况，各日将变码的人数：即将到来的检测与解除工作量。人数很少的变化不列日期。",
         ),
         Some("releases"),

@@ -155,16 +155,16 @@ fn rings(source: &Source<'_>) -> Result<Table> {
         w("Rings", "接触圈"),
         w(
             "Ring 1 are close contacts, ring 2 secondary contacts. Observed is time in which scans show both there; inferred follows from an assumed length of stay. Minutes are rounded down.",
-            "第1圈为密接，第2圈为次密接。“观察”指扫码显示两人均在场的时间；“推断”由假定的停留时长得出。分钟数向下取整。",
+            "第1圈为密接者，第2圈为次密接者。“观察”指扫码显示两人均在场的时间；“推断”由假定的停留时长得出。分钟数向下取整。",
         ),
         Some("rings"),
     )
     .column("ring", Kind::Count, w("ring", "圈"))
     .column("persons", Kind::Count, w("people", "人数"))
     .column("exposures", Kind::Count, w("exposures", "暴露次数"))
-    .column("minutes", Kind::Minutes, w("minutes together", "共处分钟"))
-    .column("observed_minutes", Kind::Minutes, w("observed minutes", "观察分钟"))
-    .column("inferred_minutes", Kind::Minutes, w("inferred minutes", "推断分钟"))
+    .column("minutes", Kind::Minutes, w("minutes shared", "共处分钟数"))
+    .column("observed_minutes", Kind::Minutes, w("observed minutes", "观察到的分钟数"))
+    .column("inferred_minutes", Kind::Minutes, w("inferred minutes", "推断的分钟数"))
     .rows(rows))
 }
 
@@ -227,14 +227,14 @@ fn per_case(source: &Source<'_>, exposures: &Exposures) -> Result<(Table, Table)
         "contacts_per_case",
         w("Contacts per case", "每例病例的接触者"),
         w(
-            "Cases by how many contacts lead to them: close contacts exposed to the case; secondary contacts by the way of their longest exposure.",
-            "按接触者人数分组的病例数：密接为暴露于该病例者；次密接按其最长暴露归属。",
+            "Cases by how many contacts they have: close contacts exposed to the case; secondary contacts of whom the longest exposures lead to it.",
+            "按接触者人数分组的病例数：密接者为暴露于该病例者；次密接者按其最长暴露归属。",
         ),
         Some("contacts_per_case"),
     )
     .column("contacts", Kind::Text, w("contacts", "接触者人数"))
-    .column("cases_ring_1", Kind::Count, w("cases by close contacts", "病例数（按密接）"))
-    .column("cases_ring_2", Kind::Count, w("cases by secondary contacts", "病例数（按次密接）"))
+    .column("cases_ring_1", Kind::Count, w("cases by close contacts", "病例数（按密接者）"))
+    .column("cases_ring_2", Kind::Count, w("cases by secondary contacts", "病例数（按次密接者）"))
     .rows(rows);
     let row = |(ring, counts): (i64, &Vec<i64>)| {
         let cell = |percent| quantile(counts, percent).map_or(EMPTY, Cell::Whole);
@@ -312,7 +312,7 @@ fn hot_spots(source: &Source<'_>, exposures: &Exposures, venues: &Venues) -> Res
     );
     let title = w("Venue hot spots", "热点场所");
     if source.audience.public {
-        return by_kind(exposures, venues, title);
+        return by_kind(exposures, venues);
     }
     let of_venue = spots(exposures, |venue| exposures.venues[venue].as_str());
     let (cases, visitors) = (venues.rows.numbers("cases")?, venues.rows.numbers("visitors")?);
@@ -352,20 +352,20 @@ fn hot_spots(source: &Source<'_>, exposures: &Exposures, venues: &Venues) -> Res
         .column("venue", Kind::Id, w("venue", "场所"))
         .column("name", Kind::Text, w("name", "名称"))
         .column("category", Kind::Text, w("category", "类别"))
-        .column("region_id", Kind::Text, w("district", "地区"))
+        .column("region_id", Kind::Text, w("district", "辖区"))
         .column("visitors", Kind::Count, w("visitors", "访客"))
         .column("cases", Kind::Count, w("cases", "病例"))
         .column("expected_cases", Kind::Decimal, w("expected by chance", "随机期望"))
         .column("ratio", Kind::Decimal, w("times the expected", "为期望的倍数"))
-        .column("contacts", Kind::Count, w("close contacts", "密接"))
-        .column("minutes", Kind::Minutes, w("minutes together", "共处分钟"))
+        .column("contacts", Kind::Count, w("close contacts", "密接者"))
+        .column("minutes", Kind::Minutes, w("minutes shared", "共处分钟数"))
         .column("p_value", Kind::Text, w("chance of as many or more", "出现同样多或更多的概率"))
         .rows(rows);
     Ok(table)
 }
 
-/// Hot spots by kind of venue, for everyone.
-fn by_kind(exposures: &Exposures, venues: &Venues, title: super::Words) -> Result<Table> {
+/// Hot spots by category of venue, for everyone.
+fn by_kind(exposures: &Exposures, venues: &Venues) -> Result<Table> {
     let categories = category_of(venues, exposures)?;
     let row = |(category, spot): (&str, Spot)| {
         let name = Cell::Words(words::category(category));
@@ -373,11 +373,15 @@ fn by_kind(exposures: &Exposures, venues: &Venues, title: super::Words) -> Resul
     };
     let rows: Vec<Vec<Cell>> =
         spots(exposures, |venue| categories[venue].as_str()).into_iter().map(row).collect();
-    let about = w("Close contacts by kind of venue.", "按场所类别统计的密接者。");
-    let table = Table::new("hot_spots", title, about, Some("hot_spots"))
+    let title = w("Close contacts by category of venue", "各类场所的密接者");
+    let about = w(
+        "Exposed in venues of a category; whoever was in several counts in each.",
+        "曾在该类场所暴露者；涉及多类场所的在每类中各计一次。",
+    );
+    let table = Table::new("hot_spots", title, about, Some("contacts_by_kind"))
         .column("category", Kind::Text, w("category", "类别"))
-        .column("contacts", Kind::Count, w("close contacts", "密接"))
-        .column("minutes", Kind::Minutes, w("minutes together", "共处分钟"))
+        .column("contacts", Kind::Count, w("close contacts", "密接者"))
+        .column("minutes", Kind::Minutes, w("minutes shared", "共处分钟数"))
         .rows(rows);
     Ok(table)
 }
@@ -443,16 +447,16 @@ fn by_category(exposures: &Exposures, venues: &Venues) -> Result<Table> {
         "observed_by_category",
         w("Observed and inferred time", "观察与推断的时间"),
         w(
-            "Minutes that close contacts shared with a source, by kind of venue. Where people only check in, most of it is inferred. Minutes are rounded down.",
-            "密接者与传染源共处的分钟数，按场所类别。仅有签到处，大部分为推断。分钟数向下取整。",
+            "Minutes that close contacts shared with a source, by category of venue. Where people only check in, most of it is inferred. Minutes are rounded down.",
+            "密接者与传染源共处的分钟数，按场所类别。只签到、不签离的场所，时长大多为推断。分钟数向下取整。",
         ),
         Some("observed"),
     )
     .column("category", Kind::Text, w("category", "类别"))
-    .column("contacts", Kind::Count, w("close contacts", "密接"))
-    .column("minutes", Kind::Minutes, w("minutes together", "共处分钟"))
-    .column("observed_minutes", Kind::Minutes, w("observed minutes", "观察分钟"))
-    .column("inferred_minutes", Kind::Minutes, w("inferred minutes", "推断分钟"))
+    .column("contacts", Kind::Count, w("close contacts", "密接者"))
+    .column("minutes", Kind::Minutes, w("minutes shared", "共处分钟数"))
+    .column("observed_minutes", Kind::Minutes, w("observed minutes", "观察到的分钟数"))
+    .column("inferred_minutes", Kind::Minutes, w("inferred minutes", "推断的分钟数"))
     .rows(rows);
     Ok(table)
 }

@@ -335,7 +335,10 @@ impl Report {
             suppress_below: audience.suppress_below,
             scheme: SchemeOf::new(scheme),
             before: record.identity.before.as_ref().map(|before| before.date.clone()),
-            held: held.cloned(),
+            held: held.map(|why| match audience.public {
+                true => w("More people would change color than usual.", "变码人数异常偏多。"),
+                false => why.clone(),
+            }),
             // What the program says may hold small counts.
             messages: if audience.public { Vec::new() } else { record.notes.clone() },
             facts: figures,

@@ -18,7 +18,9 @@ const WORDS = {
   failed: { en: "This chart could not be drawn; its numbers are in the table.", zh: "此图无法绘制，数字见表格。" },
   cut: { en: "Drawn are the first {n} of {all}.", zh: "图中仅绘制前{n}项，共{all}项。" },
   stayed: { en: "Left out: {n} people who were and stay {color}.", zh: "未绘出前后均为{color}的{n}人。" },
-  withheld: { en: "withheld number: the bar is incomplete", zh: "数值不公布，图形不完整" },
+  withheld: { en: "withheld number, of any length (2 × [c]: two of them)", zh: "不公布的数值，长度不定（2 × [c]表示两个）" },
+  allWithheld: { en: "Not drawn: all its numbers are withheld.", zh: "未绘制：全部数值均不公布。" },
+  dayless: { en: "Not drawn: changes of few people, which the table lists without a day.", zh: "未绘出：人数很少的变化，见表格（不列日期）。" },
   noRule: { en: "no rule: no reason is left", zh: "无规则（已无赋码原因）" },
   persons: { en: "people", zh: "人数" },
   contacts: { en: "close contacts", zh: "密接人数" },
@@ -33,10 +35,10 @@ const WORDS = {
   confirmed: { en: "confirmed", zh: "确诊" },
   asymptomatic: { en: "asymptomatic", zh: "无症状" },
   suspected: { en: "suspected", zh: "疑似" },
-  mean: { en: "7-day mean", zh: "7日均值" },
+  mean: { en: "7-day mean", zh: "7日移动平均" },
   incomplete: { en: "day not yet complete", zh: "数据尚不完整" },
-  root: { en: "case, no infector found", zh: "病例（未发现传播者）" },
-  infected: { en: "case with a likely infector", zh: "病例（有可能的传播者）" },
+  root: { en: "case, no infector found", zh: "病例（未找到传染来源）" },
+  infected: { en: "case with a likely infector", zh: "病例（已找到可能的传染来源）" },
   plausible: { en: "plausible link", zh: "合理的关联" },
   implausible: { en: "implausible link (!)", zh: "不合理的关联（!）" },
   before: { en: "before", zh: "之前" },
@@ -90,7 +92,7 @@ const withheldOf = (cells) =>
 const sumOf = (row, columns) => columns.reduce((sum, column) => sum + amount(row[column]), 0);
 // Characters that are not seen, or turn a line around, are shown as what they are.
 const visible = (words) =>
-  words.replace(/[\u0000-\u001f]/g, (c) => String.fromCharCode(0x2400 + c.charCodeAt(0))).replace(/[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g, (c) => `⟨${c.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
+  words.replace(/[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g, (c) => `⟨${c.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
 const clip = (words, most) => ([...words].length > most ? `${[...words].slice(0, most - 1).join("")}…` : words);
 
 /** Text of a cell of any kind. */
@@ -134,7 +136,7 @@ function wrap(words, room, look, most = 2) {
       while (n > 1 && widthOf(letters.slice(0, n).join(""), look) > room) n -= 1;
       if (n < letters.length) {
         const space = letters.slice(0, n + 1).lastIndexOf(" ");
-        if (space > n / 2) n = space;
+        if (space > n / 3) n = space;
         // No line begins with a mark that ends something.
         else while (n > 1 && /[,.;:!?)\]%，。、；：！？）】]/.test(letters[n])) n -= 1;
       }
@@ -233,6 +235,7 @@ function bars(table, look, {
   if (all.length === 0) return null;
   const columns = series.map((each) => each.column);
   const isHidden = (row) => columns.some((column) => isWithheld(row[column]));
+  if (all.some(isHidden) && all.every((row) => sumOf(row, columns) === 0)) return "allWithheld";
   const entries = [...new Set(series.map((each) => each.name))];
   if (all.some(isHidden)) entries.push({ name: say("withheld"), icon: "diamond", itemStyle: { color: look.box, borderColor: look.ink, borderWidth: 1.2, decal: HATCHES.plain } });
   const key = entries.length > 1 || stacked ? legend(entries, look) : { height: 4 };
@@ -264,9 +267,7 @@ function bars(table, look, {
     ...diamonds(look), name: say("withheld"), label: { ...ends, formatter: (at) => endOfStack(rows[at.dataIndex]) },
     data: stacked ? rows.map((row, at) => ({ value: upright ? [at, sumOf(row, columns)] : [sumOf(row, columns), at], symbolSize: isHidden(row) ? 9 : 0 })) : [],
   });
-  // Where every number is withheld, an axis would make noughts of them.
-  const isBlank = rows.every((row) => sumOf(row, columns) === 0) && rows.some(isHidden);
-  const values = valueAxis(unit, look, { ...(isBlank ? { axisLabel: { show: false }, splitLine: { show: false } } : {}), ...axis });
+  const values = valueAxis(unit, look, axis);
   const nameOf = { name: of, nameLocation: "middle", nameGap: 26, nameTextStyle: { color: look.soft, fontSize: 12 } };
   const few = upright && names.length <= 10 ? { interval: 0, rotate: look.narrow ? 45 : 0 } : thinned(look);
   const shown = names.slice(0, rows.length);
@@ -294,6 +295,7 @@ function colorFlow(table, look) {
   const stays = (row) => row.color_before === healthy && row.color_after === healthy;
   const rows = table.rows.filter((row) => !stays(row) && (amount(row.persons) > 0 || isWithheld(row.persons)));
   if (rows.length === 0) return null;
+  if (rows.every((row) => isWithheld(row.persons))) return "allWithheld";
   const least = Math.max(1, sumOf({ ...rows.map((row) => row.persons) }, Object.keys(rows)) * 0.012);
   const side = (column, depth, position) => {
     const names = [...new Set(rows.map((row) => row[column]))].sort((a, b) => order.indexOf(a) - order.indexOf(b));
@@ -353,6 +355,8 @@ function epidemicCurve(table, look) {
   const columns = (kind) => Object.keys(statuses).map((status) => `${kind}_${status}`);
   const hidden = (row, kind) => columns(kind).some((column) => isWithheld(row[column]));
   const withheld = say("withheld");
+  const all = kinds.flatMap(columns);
+  if (rows.some((row) => kinds.some((kind) => hidden(row, kind))) && rows.every((row) => sumOf(row, all) === 0)) return "allWithheld";
   const key = legend([
     ...Object.keys(statuses).map((status) => say(status)),
     { name: say("mean"), itemStyle: { opacity: 0 } },
@@ -517,10 +521,11 @@ function contactsPerCase(table, look) {
   });
 }
 
+function contactsByKind(table, look) {
+  return bars(table, look, { unit: say("contacts"), label: (row) => table.show(row, "category"), series: [{ name: table.title("contacts"), column: "contacts", style: fill(look, "one", "plain") }] });
+}
+
 function hotSpots(table, look) {
-  if (!table.has("cases")) {
-    return bars(table, look, { unit: say("contacts"), label: (row) => table.show(row, "category"), series: [{ name: table.title("contacts"), column: "contacts", style: fill(look, "one", "plain") }] });
-  }
   const chance = (row) => (typeof row.ratio === "number" ? ` (×${table.show(row, "ratio")}, p = ${table.show(row, "p_value")})` : "");
   return bars(table, look, {
     unit: say("cases"), most: SPOTS_MAX, label: (row) => table.show(row, row.name === null ? "venue" : "name"),
@@ -612,11 +617,12 @@ function releases(whole, look) {
     const those = table.rows.filter((row) => row.date === date);
     return { date, those, ...Object.fromEntries(those.map((row) => [change(row), row.persons])) };
   });
-  return bars(table, look, {
+  const chart = bars(table, look, {
     rows, stacked: true, upright: true, unit: say("persons"), label: (row) => row.date.slice(5),
     tip: (row) => [row.date, ...(row.those ?? []).map((each) => `${named(each)}: ${table.show(each, "persons")}`)].join("\n"),
-    series: [...new Map([...table.rows].sort((a, b) => severity.indexOf(a.color_before) - severity.indexOf(b.color_before)).map((row) => [change(row), row]))].map(([column, row]) => ({ name: `${colorName(row.color_before)} →`, column, style: colorFill(look, row.color_before) })),
+    series: [...new Map([...table.rows].sort((a, b) => severity.indexOf(a.color_before) - severity.indexOf(b.color_before)).map((row) => [change(row), row]))].map(([column, row]) => ({ name: named(row), column, style: fill(look, row.color_before, HATCH_OF_COLOR[row.color_after] ?? "falling") })),
   });
+  return typeof chart === "object" && table.rows.length < whole.rows.length ? { ...chart, extra: say("dayless") } : chart;
 }
 
 /** A group of bars a threshold; columns are rings or colors. */
@@ -634,7 +640,7 @@ function sweep(table, look) {
 
 const CHARTS = {
   color_flow: colorFlow, changes_by_rule: changesByRule, coverage, epidemic_curve: epidemicCurve, transmission, delays, rings,
-  contacts_per_case: contactsPerCase, hot_spots: hotSpots, venue_hours: venueHours, observed, districts, releases, sweep,
+  contacts_per_case: contactsPerCase, hot_spots: hotSpots, contacts_by_kind: contactsByKind, venue_hours: venueHours, observed, districts, releases, sweep,
 };
 
 // ---- the page ----
@@ -670,6 +676,7 @@ function draw(box) {
   const look = lookOf(box);
   const chart = CHARTS[box.dataset.chart](read(table), look);
   if (chart === null) return sentence(box, WORDS.nothing);
+  if (typeof chart === "string") return sentence(box, WORDS[chart]);
   const height = Math.round(chart.height);
   box.replaceChildren();
   box.style.height = `${height}px`;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::suppress::{self, Counts, is_hidden};
-use super::{Audience, Cell, Figure, Section, Table};
+use super::{Audience, Cell, Figure, Section, Table, words};
 
 /// Hides counts of few people, and what would tell them, in a whole report.
 pub fn protect(sections: &mut [Section], figures: &mut [Figure], audience: Audience, healthy: &str) {
@@ -91,6 +91,10 @@ impl Book<'_> {
         }
         for figure in ["ring_1", "ring_2", "not_healthy", "changed"] {
             self.note_figure(figure);
+        }
+        // What can be added up from the tables is missed least.
+        for figure in ["not_healthy", "changed"].iter().filter_map(|id| self.of_figures.get(id)) {
+            self.counts.is_spare(*figure);
         }
         if public {
             self.note_figure("cases");
@@ -202,6 +206,7 @@ impl Book<'_> {
             self.counts.sum(with, self.where_is("releases", "persons", "color_before", color));
         }
         self.figure("not_healthy", totals);
+        self.figure("not_healthy", all(self.column("rules", "decides")));
         // Mostly the same people: those with a reason, those it decides for, those whose color it changed.
         for (row, persons) in self.column("rules", "persons") {
             let rule = self.text("rules", row, "rule_id");
@@ -229,14 +234,6 @@ impl Book<'_> {
                 self.counts.sum(residents, vec![seen, unseen]);
             }
         }
-        // The figure of coverage is as good as the number of those seen.
-        let seen: Vec<usize> =
-            self.column("coverage", "with_visits").into_iter().map(|(_, count)| count).collect();
-        if !seen.is_empty() && !homes.is_empty() {
-            let all = self.counts.shown(seen.iter().map(|count| self.counts.number(*count)).sum());
-            self.counts.sum(all, seen);
-            self.of_figures.insert("coverage", all);
-        }
         let colors = self.district_colors();
         for (name, key) in [("new", "color_before"), ("released", "color_after")] {
             let turned = self.where_is("changes", "persons", key, healthy);
@@ -245,6 +242,7 @@ impl Book<'_> {
             self.counts.sum(turned, of_districts.iter().map(|(_, count)| *count).collect());
             // In the first night everyone with a color is new.
             for (row, count) in of_districts {
+                self.counts.is_spare(count);
                 let with = colors.iter().filter_map(|color| self.cell("districts", row, color)).collect();
                 self.counts.sum(count, with);
             }
@@ -257,6 +255,17 @@ impl Book<'_> {
             let figure = format!("ring_{}", self.text("rings", row, "ring"));
             if let Some(figure) = self.of_figures.get(figure.as_str()) {
                 self.counts.same(*figure, persons);
+            }
+        }
+        let slots: BTreeSet<String> = self
+            .column("venue_hours", "persons")
+            .iter()
+            .map(|(row, _)| self.text("venue_hours", *row, "venue"))
+            .collect();
+        for venue in slots {
+            let of_venue = self.where_is("venue_hours", "persons", "venue", &venue);
+            for contacts in self.where_is("hot_spots", "contacts", "venue", &venue) {
+                self.counts.sum(contacts, of_venue.clone());
             }
         }
         let categories = self.column("observed_by_category", "contacts");
@@ -328,6 +337,21 @@ impl Book<'_> {
             self.follow("districts", &[&color, "residents"], &[&format!("{color}_rate")]);
         }
         self.follow("coverage", &["residents", "with_visits"], &["share"]);
+        // All of them but one would give that one.
+        if self.is_any_hidden("coverage", &["residents", "with_visits"]) {
+            self.withhold_figure("coverage");
+        }
+        if self.is_any_hidden("coverage", &["residents"]) {
+            let homes = words::input("residences").en;
+            let of_homes: Vec<bool> = match self.tables.get("balance") {
+                Some(balance) => balance.rows.iter().map(|row| row[0].in_csv() == homes).collect(),
+                None => Vec::new(),
+            };
+            self.withhold("balance", &["rows", "accepted", "merged", "rejected"], |row| of_homes[row]);
+        }
+        // Few contacts are told by how many each case has.
+        let few: Vec<bool> = (0..2).map(|at| self.is_ring_hidden(at)).collect();
+        self.withhold("contacts_summary", &SUMMARY, |row| few[row]);
         self.follow("orders", &["persons"], &["share"]);
         if self.figures.iter().any(|figure| figure.id == "not_healthy" && is_hidden(&figure.value)) {
             self.withhold("orders", &["share"], |_| true);
@@ -336,21 +360,25 @@ impl Book<'_> {
         self.follow("delays", &["persons"], &["median", "p90", "longest"]);
         self.follow("hot_spots", &["visitors"], &["expected_cases", "ratio", "p_value"]);
         if !public {
+            self.sort_hidden_last();
             return;
         }
         let minutes = ["minutes", "observed_minutes", "inferred_minutes"];
         self.follow("rings", &["persons"], &minutes);
         self.follow("hot_spots", &["contacts"], &minutes);
         self.follow("observed_by_category", &["contacts"], &minutes);
-        let numbers = ["least", "quarter", "median", "three_quarters", "p90", "most", "mean"];
-        self.follow("contacts_summary", &["cases"], &numbers);
+        // The minutes of ring 1 less those of the other categories would be those of one.
+        if self.is_any_hidden("observed_by_category", &["minutes"]) {
+            self.withhold("rings", &minutes, |row| row == 0);
+        }
+        self.follow("contacts_summary", &["cases"], &SUMMARY);
         // Quantiles tell bins of few cases.
         for (at, name) in ["cases_ring_1", "cases_ring_2"].into_iter().enumerate() {
             let is_bin_hidden = self.tables.get("contacts_per_case").is_some_and(|bins| {
                 column(bins, name).is_some_and(|column| bins.rows.iter().any(|row| is_hidden(&row[column])))
             });
             if is_bin_hidden {
-                self.withhold("contacts_summary", &numbers, |row| row == at);
+                self.withhold("contacts_summary", &SUMMARY, |row| row == at);
             }
         }
         // A mean of seven days, less that of the day before, tells the first and the last of eight.
@@ -364,6 +392,35 @@ impl Book<'_> {
                 hidden.iter().any(|day| (*day..*day + 7).contains(&row))
             });
         }
+    }
+
+    fn is_any_hidden(&self, table: &'static str, columns: &[&str]) -> bool {
+        let Some(table) = self.tables.get(table) else { return false };
+        let columns: Vec<usize> = columns.iter().filter_map(|name| column(table, name)).collect();
+        table.rows.iter().any(|row| columns.iter().any(|at| is_hidden(&row[*at])))
+    }
+
+    /// Whether the people of a ring are hidden.
+    fn is_ring_hidden(&self, ring: usize) -> bool {
+        let Some(rings) = self.tables.get("rings") else { return false };
+        let persons = column(rings, "persons");
+        rings.rows.get(ring).zip(persons).is_some_and(|(row, persons)| is_hidden(&row[persons]))
+    }
+
+    fn withhold_figure(&mut self, id: &str) {
+        if let Some(figure) = self.figures.iter_mut().find(|figure| figure.id == id) {
+            figure.value = suppress::withheld();
+        }
+    }
+
+    /// Hot spots come by their chance: those of which it is hidden come last, by id, so that their place does not tell it.
+    fn sort_hidden_last(&mut self) {
+        let Some(spots) = self.tables.get_mut("hot_spots") else { return };
+        let (Some(chance), Some(venue)) = (column(spots, "p_value"), column(spots, "venue")) else { return };
+        let rows = std::mem::take(&mut spots.rows).into_iter();
+        let (mut hidden, shown): (Vec<_>, Vec<_>) = rows.partition(|row: &Vec<Cell>| is_hidden(&row[chance]));
+        hidden.sort_by_key(|row| row[venue].in_csv());
+        spots.rows = shown.into_iter().chain(hidden).collect();
     }
 
     /// Withholds columns of a table in the rows in which one of others is hidden.
@@ -389,6 +446,9 @@ impl Book<'_> {
         }
     }
 }
+
+/// Columns of contacts per case, in numbers.
+const SUMMARY: [&str; 7] = ["least", "quarter", "median", "three_quarters", "p90", "most", "mean"];
 
 /// Columns of the epidemic curve that count cases.
 const ONSET: [&str; 3] = ["onset_confirmed", "onset_asymptomatic", "onset_suspected"];

@@ -29,6 +29,7 @@ struct Count {
     /// Whether the report has it, if only hidden.
     is_there: bool,
     is_shown: bool,
+    is_spare: bool,
     /// The count that it is the same as; itself, if it is the first of those.
     first: usize,
     /// What a reader can work out of it.
@@ -53,6 +54,11 @@ impl Counts {
         self.add(number, true)
     }
 
+    /// States that a count is hidden before any other where one must be: least is lost with it.
+    pub fn is_spare(&mut self, count: usize) {
+        self.all[count].is_spare = true;
+    }
+
     /// A count that the report does not have, though what it has adds up to it.
     pub fn implied(&mut self, number: i64) -> usize {
         self.add(number, false)
@@ -60,7 +66,15 @@ impl Counts {
 
     fn add(&mut self, number: i64, is_there: bool) -> usize {
         let first = self.all.len();
-        self.all.push(Count { number, is_there, is_shown: is_there, first, low: 0, high: MOST });
+        self.all.push(Count {
+            number,
+            is_there,
+            is_shown: is_there,
+            is_spare: false,
+            first,
+            low: 0,
+            high: MOST,
+        });
         first
     }
 
@@ -78,6 +92,15 @@ impl Counts {
 
     /// States that `total` is the sum of `parts`; where that happens not to hold, nothing.
     pub fn sum(&mut self, total: usize, parts: Vec<usize>) {
+        // What is 0 is shown, so it tells nothing and is no part.
+        let mut parts: Vec<usize> = parts.into_iter().filter(|part| self.all[*part].number != 0).collect();
+        if let [part] = parts[..] {
+            return self.same(total, part);
+        }
+        parts.sort_unstable();
+        if let Some(known) = self.sums.iter().find(|sum| sum.parts == parts) {
+            return self.same(known.total, total);
+        }
         if !parts.is_empty()
             && parts.iter().map(|part| self.all[*part].number).sum::<i64>() == self.all[total].number
         {
@@ -188,7 +211,7 @@ impl Counts {
         }
     }
 
-    /// The smallest count shown in a sum with this one or, without any, with one that such a sum hides.
+    /// The spare, else the smallest count shown in a sum with this one or, without any, with one that such a sum hides.
     fn smallest_beside(&self, at: usize, of: &[Vec<usize>]) -> Option<usize> {
         let mut seen = vec![false; self.sums.len()];
         let mut next = of[at].clone();
@@ -203,7 +226,9 @@ impl Counts {
                 .iter()
                 .copied()
                 .filter(|count| self.all[*count].is_shown && self.all[*count].number > 0);
-            if let Some(smallest) = shown.min_by_key(|count| (self.all[*count].number, *count)) {
+            if let Some(smallest) =
+                shown.min_by_key(|count| (!self.all[*count].is_spare, self.all[*count].number, *count))
+            {
                 return Some(smallest);
             }
             let hidden = beside.iter().filter(|count| !self.all[**count].is_shown);

@@ -128,10 +128,16 @@ fn rejected(source: &Source<'_>) -> Result<Table> {
     Ok(Table::new(
         "rejected",
         w("Rows that could not be used", "无法使用的数据行"),
-        w(
-            "Each stands with file and row in rejects.parquet. Rows, not people: nothing is suppressed.",
-            "每行的文件与行号见 rejects.parquet。此处为行数而非人数，不作隐藏。",
-        ),
+        match source.audience.public {
+            true => w(
+                "Rows, some of which are a person each: small numbers are withheld.",
+                "此处为行数；部分行即一人，小数值不公布。",
+            ),
+            false => w(
+                "Each stands with file and row in rejects.parquet. Rows, not people: nothing is withheld.",
+                "每行的文件与行号见 rejects.parquet。此处为行数而非人数，全部列出。",
+            ),
+        },
         None,
     )
     .column("table", Kind::Word, w("input", "输入"))
@@ -217,12 +223,12 @@ fn coverage(source: &Source<'_>) -> Result<Table> {
         "coverage",
         w("Whom the night can see", "扫码覆盖"),
         w(
-            "Residents with any visit in the last 14 days. Contacts are a lower bound: whoever did not scan is not there.",
-            "近14天内有任何到访记录的居民。接触者数为下限：未扫码者不在其中。",
+            "Residents with any visit in the last 14 days. Contacts are a lower bound: whoever did not scan is not there. What is not all is never shown as 100 %.",
+            "近14天内有任何到访记录的居民。接触者数为下限：未扫码者不在其中。不足全部者不显示为100%。",
         ),
         Some("coverage"),
     )
-    .column("region_id", Kind::Text, w("district", "地区"))
+    .column("region_id", Kind::Text, w("district", "辖区"))
     .column("residents", Kind::Count, w("residents", "居民"))
     .column("with_visits", Kind::Count, w("with visits", "有到访者"))
     .column("share", Kind::Share, w("share", "比例"))
@@ -318,19 +324,22 @@ pub fn figures(source: &Source<'_>) -> Result<Vec<Figure>> {
             id: "coverage",
             title: w("coverage, %", "扫码覆盖率，%"),
             value: Cell::tenths(share(seen, residents)),
-            about: w("of known residents were seen anywhere", "占已知居民的比例"),
+            about: w(
+                "of known residents have a visit in the last 14 days",
+                "近14天有到访记录者占已知居民的比例",
+            ),
         },
         Figure {
             id: "cases",
             title: w("cases", "病例"),
             value: Cell::count(record.counts.cases),
-            about: w("persons in the case table that stand", "病例表中有效的人数"),
+            about: w("valid cases, by the case table", "病例表中有效的病例"),
         },
         Figure {
             id: "ring_1",
-            title: w("close contacts", "密切接触者"),
+            title: w("close contacts", "密接者"),
             value: ring(0),
-            about: w("ring 1: exposed to a case or a site", "第1圈：曾暴露于病例或涉疫场所"),
+            about: w("ring 1: exposed to a case or at an exposure site", "第1圈：曾暴露于病例或暴露场所"),
         },
         Figure {
             id: "ring_2",
