@@ -18,7 +18,7 @@ const WORDS = {
   failed: { en: "This chart could not be drawn; its numbers are in the table.", zh: "此图无法绘制，数字见表格。" },
   cut: { en: "Drawn are the first {n} of {all}.", zh: "图中仅绘制前{n}项，共{all}项。" },
   stayed: { en: "Left out: {n} people who were and stay {color}.", zh: "未绘出前后均为{color}的{n}人。" },
-  withheld: { en: "withheld number, of any length (2 × [c]: two of them)", zh: "不公布的数值，长度不定（2 × [c]表示两个）" },
+  withheld: { en: "withheld: of any length", zh: "不公布，长度不定" },
   allWithheld: { en: "Not drawn: all its numbers are withheld.", zh: "未绘制：全部数值均不公布。" },
   dayless: { en: "Not drawn: changes of few people, which the table lists without a day.", zh: "未绘出：人数很少的变化，见表格（不列日期）。" },
   noRule: { en: "no rule: no reason is left", zh: "无规则（已无赋码原因）" },
