@@ -135,7 +135,7 @@ impl Counts {
         for (at, sum) in self.sums.iter().enumerate() {
             sum.parts.iter().chain([&sum.total]).for_each(|count| of[*count].push(at));
         }
-        let in_sums: Vec<usize> =
+        let mut in_sums: Vec<usize> =
             (0..self.all.len()).filter(|at| !of[*at].is_empty() && self.is_small(*at)).collect();
         loop {
             self.bound();
@@ -150,6 +150,9 @@ impl Counts {
                     self.all[beside].is_shown = false;
                     of[beside].iter().for_each(|sum| touched[*sum] = true);
                     has_hidden = true;
+                } else {
+                    // Nothing is left to hide it behind, nor will be later.
+                    in_sums.retain(|small| *small != at);
                 }
             }
             if !has_hidden {
