@@ -127,12 +127,12 @@ fn about_curve(incomplete: i64, known: bool, without: u64, source: &Source<'_>) 
     };
     let (left_out, left_out_zh) = match source.audience.public {
         true => (
-            "Cases without a day of onset are not in the first chart.".into(),
-            "无发病日的病例未列入发病图。".into(),
+            "Cases without a day of onset are not counted by onset.".into(),
+            "无发病日的病例不按发病日计入。".into(),
         ),
         false => (
-            format!("Cases without a day of onset, not in the first chart: {without}."),
-            format!("无发病日、未列入发病图的病例：{without}例。"),
+            format!("Cases without a day of onset, not counted by onset: {without}."),
+            format!("无发病日、不按发病日计入的病例：{without}例。"),
         ),
     };
     w(
@@ -179,7 +179,7 @@ fn transmission(source: &Source<'_>, cases: &BTreeMap<String, Case>) -> Result<T
     };
     Ok(Table::new(
         "transmission",
-        w("Most plausible links between cases", "病例间最可能的传播链"),
+        w("Most plausible links between cases", "病例间最可能的传播关联"),
         w(
             "For each case the most plausible of the cases it was exposed to while they could infect: shared time, weighed by how likely the incubation is. A shared venue is not proof. Implausible ones are marked and not counted as a generation.",
             "对每个病例，列出最可能的传染来源：在其传染期内与该病例共处过的其他病例，按共处时间并以潜伏期可能性加权。同处一地不等于证据。不合理的关联已标出，不计入代际。",

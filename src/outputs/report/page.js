@@ -23,12 +23,12 @@ const WORDS = {
   dayless: { en: "Not drawn: changes of few people, which the table lists without a day.", zh: "未绘出：人数很少的变化，见表格（不列日期）。" },
   noRule: { en: "no rule: no reason is left", zh: "无规则（已无赋码原因）" },
   persons: { en: "people", zh: "人数" },
-  contacts: { en: "close contacts", zh: "密接人数" },
+  contacts: { en: "close contacts", zh: "密接者人数" },
   perCase: { en: "contacts per case", zh: "每例病例的接触者数" },
   minutes: { en: "minutes", zh: "分钟" },
   days: { en: "days", zh: "天" },
   cases: { en: "cases", zh: "病例数" },
-  share: { en: "share, %", zh: "占比（%）" },
+  share: { en: "share, %", zh: "比例（%）" },
   ring: { en: "ring {n}\n({persons} people)", zh: "第{n}圈\n（{persons}人）" },
   onset: { en: "Cases by day of onset", zh: "病例数，按发病日" },
   report: { en: "Cases by day of report", zh: "病例数，按报告日" },
@@ -609,7 +609,7 @@ function districts(table, look) {
 function releases(whole, look) {
   const table = { ...whole, rows: whole.rows.filter((row) => row.date !== null) };
   if (table.rows.length === 0) return null;
-  const { severity } = report.scheme;
+  const { healthy, severity } = report.scheme;
   const change = (row) => `${row.color_before} ${row.color_after}`;
   const named = (row) => `${colorName(row.color_before)} → ${colorName(row.color_after)}`;
   const dates = table.rows.map((row) => row.date).sort();
@@ -620,7 +620,7 @@ function releases(whole, look) {
   const chart = bars(table, look, {
     rows, stacked: true, upright: true, unit: say("persons"), label: (row) => row.date.slice(5),
     tip: (row) => [row.date, ...(row.those ?? []).map((each) => `${named(each)}: ${table.show(each, "persons")}`)].join("\n"),
-    series: [...new Map([...table.rows].sort((a, b) => severity.indexOf(a.color_before) - severity.indexOf(b.color_before)).map((row) => [change(row), row]))].map(([column, row]) => ({ name: named(row), column, style: fill(look, row.color_before, HATCH_OF_COLOR[row.color_after] ?? "falling") })),
+    series: [...new Map([...table.rows].sort((a, b) => severity.indexOf(a.color_before) - severity.indexOf(b.color_before)).map((row) => [change(row), row]))].map(([column, row]) => ({ name: named(row), column, style: { ...fill(look, row.color_before, row.color_after === healthy ? "plain" : "falling"), opacity: row.color_after === healthy ? 1 : 0.45 } })),
   });
   return typeof chart === "object" && table.rows.length < whole.rows.length ? { ...chart, extra: say("dayless") } : chart;
 }

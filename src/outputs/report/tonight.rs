@@ -161,10 +161,16 @@ fn balance(source: &Source<'_>) -> Table {
     Table::new(
         "balance",
         w("Where every row went", "每一行数据的去向"),
-        w(
-            "Rows read = accepted + merged (repeats of an accepted row) + rejected, for every file read so far.",
-            "读取行数＝采用＋合并（与已采用行重复）＋拒绝，含迄今读取的每个文件。",
-        ),
+        match source.audience.public {
+            true => w(
+                "Rows read = accepted + merged (repeats of an accepted row) + rejected, for every file read so far. Some rows are a person each: small numbers are withheld.",
+                "读取行数＝采用＋合并（与已采用行重复）＋拒绝，含迄今读取的每个文件。部分行即一人，小数值不公布。",
+            ),
+            false => w(
+                "Rows read = accepted + merged (repeats of an accepted row) + rejected, for every file read so far.",
+                "读取行数＝采用＋合并（与已采用行重复）＋拒绝，含迄今读取的每个文件。",
+            ),
+        },
         None,
     )
     .column("table", Kind::Word, w("input", "输入"))
@@ -290,8 +296,8 @@ fn freshness(source: &Source<'_>) -> Result<Table> {
         "freshness",
         w("How fresh the inputs are", "输入数据的时效"),
         w(
-            "Newest event and newest day of knowledge of each input in use; visits to the hour. An old date may mean a delivery that did not come.",
-            "每项在用输入的最新事件时间与最新获知时间；到访精确到小时。日期过旧可能意味着数据未送达。",
+            "Newest event, and newest time something became known, of scans or visits (to the hour), cases, and the facts about persons that are asked for; tables of places and corrections are not listed. An old date may mean a delivery that did not come.",
+            "扫码或到访记录（精确到小时）、病例及所用的个人事实的最新事件时间与最新获知时间；场所类表格与更正不在此列。日期过旧可能意味着数据未送达。",
         ),
         None,
     )
