@@ -137,10 +137,10 @@ fn about_curve(incomplete: i64, known: bool, without: u64, source: &Source<'_>) 
     };
     w(
         &format!(
-            "Cases by day of onset and by day of report, with the mean of the last 7 days. By onset, days marked as incomplete: the last {incomplete}, as {why}. {left_out}"
+            "Cases by day of onset and by day of report, with the mean of the last 7 days. By onset, the last days are incomplete, {incomplete} in number: {why}. {left_out}"
         ),
         &format!(
-            "按发病日与报告日统计的病例，并附7日移动平均。按发病日，最近{incomplete}天标记为尚不完整：{why_zh}。{left_out_zh}"
+            "按发病日与报告日统计的病例，并附7日移动平均。按发病日，最近{incomplete}天的数据尚不完整：{why_zh}。{left_out_zh}"
         ),
     )
 }

@@ -267,7 +267,9 @@ function bars(table, look, {
     ...diamonds(look), name: say("withheld"), label: { ...ends, formatter: (at) => endOfStack(rows[at.dataIndex]) },
     data: stacked ? rows.map((row, at) => ({ value: upright ? [at, sumOf(row, columns)] : [sumOf(row, columns), at], symbolSize: isHidden(row) ? 9 : 0 })) : [],
   });
-  const values = valueAxis(unit, look, axis);
+  // A tick for every 120 pixels that the bars have, so that each has its number.
+  const left = look.width - room - Math.max(...names.flatMap((name) => name.split("\n")).map((name) => widthOf(name, look)));
+  const values = valueAxis(unit, look, { ...(upright ? {} : { splitNumber: Math.max(1, Math.min(6, Math.round(left / 120))) }), ...axis });
   const nameOf = { name: of, nameLocation: "middle", nameGap: 26, nameTextStyle: { color: look.soft, fontSize: 12 } };
   const few = upright && names.length <= 10 ? { interval: 0, rotate: look.narrow ? 45 : 0 } : thinned(look);
   const shown = names.slice(0, rows.length);
@@ -587,7 +589,7 @@ function venueHours(table, look) {
       series: [
         {
           type: "heatmap", data: shown.map((row) => ({ value: [...place(row), amount(row.persons)], label: { ...inCell, color: inkOf(amount(row.persons)), formatter: table.show(row, "persons") } })),
-          itemStyle: { borderColor: look.ink, borderWidth: 0.5, decal: HATCHES.plain },
+          itemStyle: { borderWidth: 0, decal: HATCHES.plain },
         },
         {
           ...diamonds(look), silent: false, symbolSize: inCell.show ? 0 : 7, data: withheld.map(place),
