@@ -578,7 +578,7 @@ function venueHours(table, look) {
       ...frame(look, (at) => table.describe((at.seriesType === "heatmap" ? shown : withheld)[at.dataIndex])),
       grid: { left: 4, right: 14, top: 4, bottom: 40, outerBoundsMode: "same" },
       xAxis: {
-        ...nameAxis(slots, look, { color: look.soft, interval: onDay(every), align: "left", formatter: (at) => slots[at].slice(5, 10) }),
+        ...nameAxis(slots, look, { color: look.soft, interval: (at) => at % every === 2, formatter: (at) => slots[at].slice(5, 10) }),
         position: "top", splitLine: { show: true, interval: onDay(hours.length), lineStyle: { color: look.soft, opacity: 0.6 } }, z: 3,
       },
       yAxis: { ...nameAxis(venues.map((venue) => wrap(visible(String(names.get(venue) ?? venue)), room, look)), look), inverse: true, splitLine: { show: true, lineStyle: { color: look.line } }, z: 3 },
@@ -592,7 +592,7 @@ function venueHours(table, look) {
           itemStyle: { borderWidth: 0, decal: HATCHES.plain },
         },
         {
-          ...diamonds(look), silent: false, symbolSize: inCell.show ? 0 : 7, data: withheld.map(place),
+          ...diamonds(look), silent: false, symbolSize: inCell.show ? 0 : Math.max(4, Math.min(7, cell)), data: withheld.map(place),
           label: { ...inCell, color: look.ink, formatter: (at) => String(withheld[at.dataIndex].persons) },
         },
       ],
