@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use rayon::prelude::*;
-
 use super::Facts;
 use crate::config::ContactConfig;
 use crate::contacts::ContactRule;
@@ -29,8 +27,8 @@ pub(super) struct Again<'a> {
     announced: HashMap<u32, Second>,
 }
 
-/// By person and rings: since when a contact, and since when that was known.
-type Became = HashMap<(u32, u8), Option<(Second, Second)>>;
+/// By person and rings: since when a contact, and since when that was known, each pair later and known earlier than the last.
+pub(super) type Became = HashMap<(u32, u8), Vec<(Second, Second)>>;
 
 impl<'a> Again<'a> {
     pub(super) fn new(
@@ -89,17 +87,38 @@ impl<'a> Again<'a> {
     /// # Errors
     /// Those of reading the visits.
     pub(super) fn every(&self, person: u32, rings: u8) -> Result<Vec<(Met, Second)>> {
-        self.reached(person, rings, &mut HashMap::new())
+        self.reached(person, rings, &mut Became::new())
+    }
+
+    /// Since when a source was known to be one: a case since its report, a site since its announcement, a contact since the
+    /// first of its own exposures that was known.
+    ///
+    /// # Errors
+    /// Those of reading the visits.
+    pub(super) fn known(&self, source: SourceRef, seen: &mut Became) -> Result<Second> {
+        let SourceRef::Person(person) = source else { return Ok(self.told(source)) };
+        match self.traced.get(&person) {
+            Some((ring, _)) if !self.cases.contains_key(&person) => {
+                let became = self.became(person, *ring, seen)?;
+                Ok(became.last().map_or(0, |(_, known)| *known))
+            }
+            _ => Ok(self.told(source)),
+        }
+    }
+
+    /// When a case was reported, or a site announced; 0 if that is not told.
+    fn told(&self, source: SourceRef) -> Second {
+        let told = match source {
+            SourceRef::Person(case) => self.reported.get(&case),
+            SourceRef::Window(site) => self.announced.get(&site),
+        };
+        told.copied().unwrap_or(0)
     }
 
     fn reached(&self, person: u32, rings: u8, seen: &mut Became) -> Result<Vec<(Met, Second)>> {
         let presence = self.presence(person)?;
-        let known = |source: SourceRef| match source {
-            SourceRef::Person(case) => self.reported.get(&case).copied().unwrap_or(0),
-            SourceRef::Window(site) => self.announced.get(&site).copied().unwrap_or(0),
-        };
-        let mut reached: Vec<(Met, Second)> =
-            self.met(&presence, 1).into_iter().map(|met| (met, known(met.source))).collect();
+        let of_cases = self.met(&presence, 1).into_iter();
+        let mut reached: Vec<(Met, Second)> = of_cases.map(|met| (met, self.told(met.source))).collect();
         if rings < 2 {
             return Ok(reached);
         }
@@ -111,60 +130,32 @@ impl<'a> Again<'a> {
             .filter_map(|met| if let SourceRef::Person(other) = met.source { Some(other) } else { None })
             .collect();
         for other in met {
-            let Some((since, known)) = self.became(other, rings - 1, seen)? else { continue };
-            let of_one = BTreeMap::from([(other, vec![(since, FOREVER)])]);
-            let met = presence.exposures(&self.rule, &of_one, &[]);
-            reached.extend(met.into_iter().map(|met| (met, known)));
+            for (since, known) in self.became(other, rings - 1, seen)? {
+                let of_one = BTreeMap::from([(other, vec![(since, FOREVER)])]);
+                let met = presence.exposures(&self.rule, &of_one, &[]);
+                reached.extend(met.into_iter().map(|met| (met, known)));
+            }
         }
         Ok(reached)
     }
 
-    /// Since when a person was a contact, and since when that was known.
-    fn became(&self, person: u32, rings: u8, seen: &mut Became) -> Result<Option<(Second, Second)>> {
+    /// Since when a person was a contact, and since when that was known: the earlier, the later known.
+    fn became(&self, person: u32, rings: u8, seen: &mut Became) -> Result<Vec<(Second, Second)>> {
         if let Some(became) = seen.get(&(person, rings)) {
-            return Ok(*became);
+            return Ok(became.clone());
         }
         let reached = self.reached(person, rings, seen)?;
-        let since = reached.iter().map(|(met, _)| met.from).min();
-        let became = since.zip(reached.iter().map(|(met, known)| met.from.max(*known)).min());
-        seen.insert((person, rings), became);
-        Ok(became)
-    }
-
-    /// Since when each of these sources was known to be one: a case since its report, a site since its announcement, a
-    /// contact since the first of its own exposures, in its ring, that was known.
-    ///
-    /// # Errors
-    /// Those of reading the visits.
-    pub(super) fn known(
-        &self,
-        sources: impl IntoIterator<Item = SourceRef>,
-    ) -> Result<HashMap<SourceRef, Second>> {
-        let mut known: HashMap<SourceRef, Second> = HashMap::new();
-        let mut of_ring: BTreeMap<u8, BTreeSet<u32>> = BTreeMap::new();
-        let mut ask = |source: SourceRef, of_ring: &mut BTreeMap<u8, BTreeSet<u32>>| match source {
-            SourceRef::Window(window) => {
-                known.insert(source, self.announced.get(&window).copied().unwrap_or(0));
+        let mut all: Vec<(Second, Second)> =
+            reached.iter().map(|(met, known)| (met.from, met.from.max(*known))).collect();
+        all.sort_unstable();
+        // Of those that began no earlier only what was known before counts.
+        let mut became: Vec<(Second, Second)> = Vec::new();
+        for (since, known) in all {
+            if became.last().is_none_or(|(_, before)| known < *before) {
+                became.push((since, known));
             }
-            SourceRef::Person(person) => match (self.reported.get(&person), self.traced.get(&person)) {
-                (Some(at), _) => drop(known.insert(source, *at)),
-                (None, Some((ring, _))) => drop(of_ring.entry(*ring).or_default().insert(person)),
-                (None, None) => drop(known.insert(source, 0)),
-            },
-        };
-        sources.into_iter().for_each(|source| ask(source, &mut of_ring));
-        // A source lies in a lower ring than its contact: from the last ring to the first, and back.
-        let mut met: Vec<(u32, Vec<Met>)> = Vec::new();
-        while let Some((ring, persons)) = of_ring.pop_last() {
-            let of = |person: &u32| Ok((*person, self.met(&self.presence(*person)?, ring)));
-            let of_persons = persons.par_iter().map(of).collect::<Result<Vec<_>>>()?;
-            of_persons.iter().flat_map(|(_, met)| met).for_each(|met| ask(met.source, &mut of_ring));
-            met.extend(of_persons);
         }
-        for (person, met) in met.into_iter().rev() {
-            let first = met.iter().filter_map(|met| Some(met.from.max(*known.get(&met.source)?))).min();
-            known.insert(SourceRef::Person(person), first.unwrap_or(0));
-        }
-        Ok(known)
+        seen.insert((person, rings), became.clone());
+        Ok(became)
     }
 }

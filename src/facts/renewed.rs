@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Facts;
-use super::again::Again;
+use super::again::{Again, Became};
 use super::kind::{Cell, FactKind};
 use crate::colors::Scheme;
 use crate::config::ContactConfig;
@@ -46,13 +46,16 @@ impl Facts {
             SourceRef::Person(key) => ids.get(keys.binary_search(&key).expect("one of those read")),
             SourceRef::Window(key) => self.window_ids.ids().get(key as usize),
         };
-        let mut renewed = Vec::new();
+        let (mut renewed, mut seen) = (Vec::new(), Became::new());
         for ((person, after), presence) in granted.iter().zip(&presences) {
             for ring in 1..=config.rings {
                 let met = again.met(presence, ring);
-                let known = again.known(met.iter().map(|met| met.source))?;
-                let is_new = |met: &Met| met.until > *after || known[&met.source] > *after;
-                let new: Vec<Met> = met.into_iter().filter(is_new).collect();
+                let mut new: Vec<Met> = Vec::new();
+                for met in met {
+                    if met.until > *after || again.known(met.source, &mut seen)? > *after {
+                        new.push(met);
+                    }
+                }
                 let Some(best) = best(&new, &again.rule, id) else { continue };
                 renewed.push(TracedPerson {
                     person: *person,

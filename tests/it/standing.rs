@@ -111,6 +111,37 @@ fn an_order_rests_on_any_exposure_that_was_known_not_on_the_longest() {
 }
 
 #[test]
+fn an_order_does_not_rest_on_a_contact_who_was_one_later_or_was_not_known_to_be() {
+    let folder = Folder::new();
+    // q met late, known since 6 March, on the 1st, and early, known since 2 March, on the 2nd; p met q in between.
+    folder.write(
+        "visits.csv",
+        "person_id,venue_id,arrived_at,left_at\n\
+         late,hall,2022-03-01 10:00,2022-03-01 11:00\nq,hall,2022-03-01 10:00,2022-03-01 11:00\n\
+         q,park,2022-03-02 10:00,2022-03-02 11:00\np,park,2022-03-02 10:00,2022-03-02 11:00\n\
+         early,shop,2022-03-02 14:00,2022-03-02 15:00\nq,shop,2022-03-02 14:00,2022-03-02 15:00\n",
+    );
+    folder.write(
+        "cases.csv",
+        "person_id,status,onset_at,reported_at\nlate,confirmed,2022-03-01 08:00,2022-03-06 20:00\nearly,confirmed,2022-03-02 08:00,2022-03-02 20:00\n",
+    );
+    folder.write("orders.csv", ordered(&["p", "q"]));
+    let tables = ["visits", "cases", "orders"];
+    let tables = tables.map(|name| format!("[{name}]\npaths = [\"{name}.csv\"]\n")).concat();
+    folder.write("ringtrace.toml", format!("time_zone = \"Asia/Shanghai\"\nscheme = \"red-code\"\n{tables}"));
+    for date in ["2022-03-03", "2022-03-07"] {
+        night(&folder, date);
+        assert_eq!(
+            standing(&folder, date),
+            ["q"],
+            "{date}: who infected q before p met q was not known then"
+        );
+    }
+    let traced = table(&folder, "2022-03-07", "contacts", &["person_id", "ring"]);
+    assert_eq!(traced, ["q 1", "p 2"], "p is a contact, if not by what was known");
+}
+
+#[test]
 fn an_order_of_fourteen_civil_days_may_cross_a_clock_change() {
     let warm = "person_id,measured_at,celsius\na,2021-10-24 10:00,38.2\nb,2021-10-24 10:00,38.2\n";
     let orders = "person_id,issued_at,until,color,author,approver,basis\n\
