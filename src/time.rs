@@ -109,13 +109,20 @@ pub enum Reading {
     Nothing,
 }
 
+/// Seconds from UTC of the clocks that are furthest from it.
+const OFFSET_MAX_S: u32 = 14 * 3_600;
+
 /// An instant from text: RFC 3339 with offset or `Z`, or a zoneless date and time read in `zone`; a bare date is the
 /// start of that day. Fractions of a second are dropped, towards the past.
 pub fn parse_instant(text: &str, zone: Option<&TimeZone>) -> Reading {
     let text = text.trim();
     let seconds = |at: jiff::Timestamp| Reading::At(at.as_nanosecond().div_euclid(1_000_000_000) as i64);
     if let Ok(at) = text.parse::<jiff::Timestamp>() {
-        return if is_far_offset(text) { Reading::Nothing } else { seconds(at) };
+        // No clock of the world is further from UTC: another offset is a slip of the pen.
+        let offset =
+            jiff::fmt::temporal::Pieces::parse(text).ok().and_then(|pieces| pieces.to_numeric_offset());
+        let is_far = offset.is_some_and(|offset| offset.seconds().unsigned_abs() > OFFSET_MAX_S);
+        return if is_far { Reading::Nothing } else { seconds(at) };
     }
     let local = match text.parse::<jiff::civil::DateTime>() {
         Ok(local) => local,
@@ -126,14 +133,6 @@ pub fn parse_instant(text: &str, zone: Option<&TimeZone>) -> Reading {
     };
     let Some(zone) = zone else { return Reading::Zoneless };
     zone.to_timestamp(local).map_or(Reading::Nothing, seconds)
-}
-
-/// Whether a time has an offset that no clock of the world has: more than 14 hours.
-fn is_far_offset(text: &str) -> bool {
-    let Some((_, offset)) = text.rsplit_once(['+', '-']) else { return false };
-    let hours = offset.get(..2).and_then(|hours| hours.parse::<u32>().ok());
-    // What follows the last hyphen of a date has no colon behind two digits, unless it is an offset.
-    text.len() > 16 && !text.ends_with(['Z', 'z']) && hours.is_some_and(|hours| hours > 14)
 }
 
 /// UTC seconds of a wall-clock reading in `zone`, given as the seconds a UTC clock with that reading would show.
@@ -214,6 +213,9 @@ mod tests {
         let shanghai = zone("Asia/Shanghai").unwrap();
         assert_eq!(parse_instant("2022-03-01T08:00:00+08:00", None), Reading::At(1_646_092_800));
         assert_eq!(parse_instant("2022-03-01T00:00:00Z", None), Reading::At(1_646_092_800));
+        assert_eq!(parse_instant("2022-03-01T14:00:00+14:00", None), Reading::At(1_646_092_800));
+        assert_eq!(parse_instant("2022-03-01T14:00:00+14:01", None), Reading::Nothing);
+        assert_eq!(parse_instant("2022-03-01T10:00:00-25:00", None), Reading::Nothing);
         assert_eq!(parse_instant("2022-03-01 08:00:00", Some(&shanghai)), Reading::At(1_646_092_800));
         assert_eq!(parse_instant("2022-03-01 08:00:00", None), Reading::Zoneless);
         assert_eq!(parse_instant("2022-03-01", Some(&shanghai)), Reading::At(1_646_064_000));

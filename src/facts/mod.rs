@@ -8,7 +8,7 @@ mod renewed;
 mod told;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use rayon::prelude::*;
 
@@ -148,10 +148,8 @@ impl Facts {
 
     /// Notes the categories for which the configuration has rules, and no venue is of.
     fn note_unknown_categories(&mut self, config: &Config, visits: &dyn VisitSource) {
-        let known: BTreeSet<&str> =
-            visits.venues().facts.iter().filter_map(|facts| facts.category.as_deref()).collect();
         for (section, category) in config.categories() {
-            if !known.contains(category) {
+            if !visits.venues().facts.iter().any(|facts| facts.category.as_deref() == Some(category)) {
                 self.notes.push(Words::new(
                     format!(
                         "[{section}.by_category.{category:?}] changes nothing: no venue is of that category"

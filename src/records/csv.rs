@@ -55,7 +55,9 @@ pub(super) fn read(
         let mut line = csv::ByteRecord::new();
         while lines.len() < BATCH_ROWS && reader.read_byte_record(&mut line).map_err(failed)? {
             // Not a clone: that is as long as the longest line so far, and one long line would take all memory.
-            lines.push(line.iter().collect());
+            let mut own = csv::ByteRecord::with_capacity(line.as_slice().len(), line.len());
+            own.extend(line.iter());
+            lines.push(own);
         }
         if lines.is_empty() {
             // A quote that is never closed swallows every row behind it into one cell.

@@ -348,7 +348,7 @@ fn hot_spots(source: &Source<'_>, exposures: &Exposures, venues: &Venues) -> Res
         ]
     };
     let rows: Vec<Vec<Cell>> = found.iter().map(row).collect();
-    let table = Table::new("hot_spots", title, about, Some("hot_spots"))
+    Ok(Table::new("hot_spots", title, about, Some("hot_spots"))
         .column("venue", Kind::Id, w("venue", "场所"))
         .column("name", Kind::Text, w("name", "名称"))
         .column("category", Kind::Text, w("category", "类别"))
@@ -360,8 +360,7 @@ fn hot_spots(source: &Source<'_>, exposures: &Exposures, venues: &Venues) -> Res
         .column("contacts", Kind::Count, w("close contacts", "密接者"))
         .column("minutes", Kind::Minutes, w("minutes shared", "共处分钟数"))
         .column("p_value", Kind::Text, w("chance of as many or more", "出现同样多或更多的概率"))
-        .rows(rows);
-    Ok(table)
+        .rows(rows))
 }
 
 /// Hot spots by category of venue, for everyone.
@@ -378,12 +377,11 @@ fn by_kind(exposures: &Exposures, venues: &Venues) -> Result<Table> {
         "Exposed in venues of a category; whoever was in several counts in each.",
         "曾在该类场所暴露者；涉及多类场所的在每类中各计一次。",
     );
-    let table = Table::new("hot_spots", title, about, Some("contacts_by_kind"))
+    Ok(Table::new("hot_spots", title, about, Some("contacts_by_kind"))
         .column("category", Kind::Text, w("category", "类别"))
         .column("contacts", Kind::Count, w("close contacts", "密接者"))
         .column("minutes", Kind::Minutes, w("minutes shared", "共处分钟数"))
-        .rows(rows);
-    Ok(table)
+        .rows(rows))
 }
 
 fn venue_hours(source: &Source<'_>, exposures: &Exposures, venues: &Venues) -> Table {
@@ -443,7 +441,7 @@ fn by_category(exposures: &Exposures, venues: &Venues) -> Result<Table> {
     };
     let rows: Vec<Vec<Cell>> =
         spots(exposures, |venue| categories[venue].as_str()).into_iter().map(row).collect();
-    let table = Table::new(
+    Ok(Table::new(
         "observed_by_category",
         w("Observed and inferred time", "观察与推断的时间"),
         w(
@@ -457,6 +455,5 @@ fn by_category(exposures: &Exposures, venues: &Venues) -> Result<Table> {
     .column("minutes", Kind::Minutes, w("minutes shared", "共处分钟数"))
     .column("observed_minutes", Kind::Minutes, w("observed minutes", "观察到的分钟数"))
     .column("inferred_minutes", Kind::Minutes, w("inferred minutes", "推断的分钟数"))
-    .rows(rows);
-    Ok(table)
+    .rows(rows))
 }
