@@ -2,6 +2,7 @@
 //! from the run's facts and the visit store, and compared with what was published.
 
 mod check;
+mod language;
 mod person;
 mod words;
 
@@ -19,8 +20,8 @@ use crate::outputs::facts::second;
 use crate::outputs::read::{Run, Table};
 use crate::time::{self, Second, format_utc};
 pub use check::Against;
+pub use language::Language;
 use person::Derived;
-pub use words::Language;
 
 /// One exposure, with other persons by their place in [`Explanation::others`].
 struct Step {
