@@ -1,6 +1,5 @@
 //! The tables of facts, from files to colors.
 
-use crate::random::{Random, for_seeds};
 use crate::support::{Folder, Ran, rows};
 
 const TABLES: [&str; 15] = [
@@ -160,7 +159,7 @@ fn every_table_of_facts_colors_someone() {
 }
 
 /// The rows of a night's table.
-fn listed(folder: &Folder, date: &str, name: &str, columns: &[&str]) -> Vec<String> {
+pub fn listed(folder: &Folder, date: &str, name: &str, columns: &[&str]) -> Vec<String> {
     let path = folder.join(format!("runs/{date}/{name}.parquet"));
     rows(&path, columns).into_iter().map(|row| row.join(" ")).collect()
 }
@@ -347,59 +346,6 @@ fn a_pack_is_verified_and_a_mistake_in_it_has_a_line() {
     assert_eq!(folder.run("verify").status, Some(2));
 }
 
-/// In Zhengzhou, in June 2022, 1,317 persons were made red by order of officials, without a health fact.
-#[test]
-fn orders_without_a_health_fact_color_no_one() {
-    let mut orders = String::from("person_id,issued_at,until,color,author,approver,basis\n");
-    (0..1_317)
-        .for_each(|n| orders.push_str(&format!("z{n},2022-03-02 09:00,2022-03-10 09:00,red,A,B,notice\n")));
-    let folder = world("red-code", &[("orders", &orders)]);
-    // However many scans there are beside them.
-    let scans: String = (0..150_000).map(|n| format!("s{n},hall,2022-03-02 10:00,in\n")).collect();
-    folder.write("scans.csv", format!("person_id,venue_id,scanned_at,direction\n{scans}"));
-    let ran = night(&folder, "2022-03-03");
-    assert_eq!(ran.status, Some(1), "{}", ran.stderr);
-    assert!(ran.stderr.contains("1317 of the orders were refused and color no one"), "{}", ran.stderr);
-    assert_eq!(colors(&folder, "2022-03-03"), [""; 0]);
-    let rejects = rejects(&folder, "2022-03-03");
-    assert_eq!(rejects.len(), 1_317);
-    assert!(
-        (1..)
-            .zip(&rejects)
-            .all(|(row, reject): (u32, &String)| *reject == format!("orders {row} person_id no_health_fact"))
-    );
-    let record = std::fs::read_to_string(folder.join("runs/2022-03-03/run.json")).unwrap();
-    assert!(
-        record.contains("1317 orders refused: no health fact of the person was known when it was issued"),
-        "{record}"
-    );
-}
-
-#[test]
-fn rows_in_any_order_and_twice_give_the_same_colors() {
-    let text = "person_id,pushed_at,color,origin,until,known_at\nq1,2022-03-02 09:00,red,Anhui,,2022-03-02 10:00\nq1,2022-03-02 09:00,red,Anhui,2022-03-20 09:00,2022-03-04 10:00\nq2,2022-03-02 09:00,red,Anhui,,\nq3,2022-03-01 09:00,red,Jiangsu,,\n";
-    let published = |text: &str, copies: usize| {
-        let folder = world("red-code", &[("pushes", text)]);
-        for copy in 1..copies {
-            folder.write(&format!("again-{copy}.csv"), text);
-        }
-        let config = std::fs::read_to_string(folder.join("ringtrace.toml")).unwrap();
-        folder.write(
-            "ringtrace.toml",
-            config
-                .replace("[\"pushes.csv\"]", "[\"pushes.csv\", \"again-*.csv\"]")
-                .replace(", \"again-*.csv\"", if copies > 1 { ", \"again-*.csv\"" } else { "" }),
-        );
-        night(&folder, "2022-03-05").done();
-        std::fs::read(folder.join("runs/2022-03-05/colors.parquet")).unwrap()
-    };
-    let once = published(text, 1);
-    let mut lines: Vec<&str> = text.lines().collect();
-    lines[1..].reverse();
-    assert!(published(&lines.join("\n"), 1) == once, "in another order");
-    assert!(published(text, 3) == once, "three times");
-}
-
 #[test]
 fn the_columns_a_configuration_may_map_are_those_that_are_read() {
     for table in TABLES {
@@ -420,114 +366,6 @@ fn the_columns_a_configuration_may_map_are_those_that_are_read() {
             }
         }
     }
-}
-
-/// Rows of facts about `people` over a month, by table; each with its person. Some become known days later.
-fn random_month(random: &mut Random, people: u32) -> Vec<(&'static str, &'static str, Vec<String>)> {
-    let mut tables: Vec<(&str, &str, Vec<String>)> = vec![
-        ("tests", "person_id,sampled_at,known_at,result", Vec::new()),
-        ("checkins", "person_id,checked_in_at,known_at,status", Vec::new()),
-        ("temperatures", "person_id,measured_at,known_at,celsius", Vec::new()),
-        ("symptoms", "person_id,reported_at,known_at,symptom", Vec::new()),
-        ("trips", "person_id,from,known_at,region_id,until", Vec::new()),
-        ("appeals", "person_id,decided_at,known_at,rule_id,decision,decided_by", Vec::new()),
-    ];
-    for person in 0..people {
-        for (at, (name, _, rows)) in tables.iter_mut().enumerate() {
-            let often = if at == 1 { 25 } else { random.below(4) };
-            for _ in 0..often {
-                let (day, hour) = (random.within(1..=30), random.below(24));
-                let known = (day + random.pick(&[0, 0, 0, 1, 5])).min(30);
-                let rest = match *name {
-                    "tests" => random.pick(&["negative", "negative", "positive"]).to_string(),
-                    "checkins" => random.pick(&["well", "well", "", "unwell"]).to_string(),
-                    "temperatures" => random.pick(&["36.5", "37.3", "38"]).to_string(),
-                    "symptoms" => random.pick(&["fever", "fatigue"]).to_string(),
-                    "trips" => format!("{},2022-04-{day:02} {hour:02}:30", random.pick(&["M", "H", "N"])),
-                    _ => format!(
-                        "{},{},office",
-                        random.pick(&["HR-R2", "HR-Y2"]),
-                        random.pick(&["open", "overturned", "rejected"])
-                    ),
-                };
-                let times = format!("2022-04-{day:02} {hour:02}:00,2022-04-{known:02} {hour:02}:30");
-                rows.push(format!("p{person:02},{times},{rest}"));
-            }
-        }
-    }
-    tables
-}
-
-const REGIONS: &str =
-    "region_id,level,from,until\nM,medium,2022-04-03 00:00,2022-04-20 00:00\nH,high,2022-04-10 00:00,\n";
-
-fn month_world(tables: &[(&'static str, &'static str, Vec<String>)]) -> Folder {
-    let texts: Vec<(&str, String)> =
-        tables.iter().map(|(name, head, rows)| (*name, format!("{head}\n{}\n", rows.join("\n")))).collect();
-    let mut given: Vec<(&str, &str)> = texts.iter().map(|(name, text)| (*name, text.as_str())).collect();
-    given.push(("regions", REGIONS));
-    world("hangzhou-release", &given)
-}
-
-/// What a night says, but for what changed since the night before.
-fn said(folder: &Folder, date: &str) -> Vec<Vec<u8>> {
-    let file = |name: &str| std::fs::read(folder.join(format!("runs/{date}/{name}.parquet"))).unwrap();
-    ["colors", "evidence", "calendar", "overdue", "appeals"].map(file).to_vec()
-}
-
-#[test]
-fn night_after_night_is_each_night_from_scratch() {
-    for_seeds("night_after_night_is_each_night_from_scratch", 2, |_, random| {
-        let mut tables = random_month(random, 12);
-        let folder = month_world(&tables);
-        let mut colored = 0;
-        for day in 1..=30 {
-            let date = format!("2022-04-{day:02}");
-            night(&folder, &date).done();
-            if day % 6 != 0 {
-                continue;
-            }
-            // The same rows in another order, in two files.
-            tables.iter_mut().for_each(|(_, _, rows)| random.shuffle(rows));
-            let fresh = month_world(&tables);
-            night(&fresh, &date).done();
-            // Where a row stands is not what it says.
-            let columns =
-                ["person_id", "color", "rule_id", "since", "until", "earliest_free", "missing", "reasons"];
-            assert_eq!(listed(&folder, &date, "colors", &columns), listed(&fresh, &date, "colors", &columns));
-            let again = month_world(&tables);
-            night(&again, &date).done();
-            assert!(said(&fresh, &date) == said(&again, &date), "{date} from scratch twice");
-            colored += colors(&folder, &date).len();
-        }
-        assert!(colored > 20, "{colored}");
-    });
-}
-
-#[test]
-fn a_fact_taken_away_changes_no_one_else() {
-    for_seeds("a_fact_taken_away_changes_no_one_else", 4, |_, random| {
-        let mut tables = random_month(random, 10);
-        let date = "2022-04-24";
-        let columns = ["person_id", "color", "rule_id", "until", "earliest_free", "reasons"];
-        let folder = month_world(&tables);
-        night(&folder, date).done();
-        let before = listed(&folder, date, "colors", &columns);
-        let person = format!("p{:02}", random.below(10));
-        for (_, _, rows) in &mut tables {
-            let own: Vec<usize> = (0..rows.len()).filter(|row| rows[*row].starts_with(&person)).collect();
-            if !own.is_empty() {
-                rows.remove(random.pick(&own));
-            }
-        }
-        let folder = month_world(&tables);
-        night(&folder, date).done();
-        let after = listed(&folder, date, "colors", &columns);
-        let others = |rows: &[String]| -> Vec<String> {
-            rows.iter().filter(|row| !row.starts_with(&person)).cloned().collect()
-        };
-        assert_eq!(others(&before), others(&after));
-    });
 }
 
 #[test]
@@ -754,51 +592,6 @@ fn a_temperature_beside_a_scan_is_a_fact_with_its_place() {
 }
 
 #[test]
-fn an_order_needs_two_people_and_a_fact_of_its_time() {
-    let folder = world(
-        "red-code",
-        &[
-            (
-                "symptoms",
-                "person_id,reported_at,symptom\ns1,2022-03-02 10:00,fever\ns2,2022-03-04 10:00,fever\n",
-            ),
-            (
-                "orders",
-                "person_id,issued_at,until,color,author,approver,basis\n\
-                 s1,2022-03-03 10:00,2022-03-09 10:00,RED ,An Li,Bo,article 39\n\
-                 s1,2022-03-03 11:00,2022-03-09 10:00,red,An Li,An  li,article 39\n\
-                 s1,2022-03-03 12:00,2022-03-09 10:00,red,An Li,Ａｎ\u{3000}Li,article 39\n\
-                 s1,2022-03-03 13:00,2022-03-09 10:00,red,An Li,   ,article 39\n\
-                 s1,2022-03-03 14:00,2022-03-09 10:00,red,An Li,Bo, \n\
-                 s2,2022-03-03 10:00,2022-03-09 10:00,red,An Li,Bo,article 39\n\
-                 s1,2022-03-03 15:00,2022-03-09 10:00,mauve,An Li,Bo,article 39\n",
-            ),
-        ],
-    );
-    assert_eq!(night(&folder, "2022-03-05").status, Some(1), "more rejects than the limit");
-    assert_eq!(
-        rejects(&folder, "2022-03-05"),
-        [
-            "orders 2 approver not_approved",
-            "orders 3 approver not_approved",
-            "orders 4 approver missing",
-            "orders 5 basis missing",
-            "orders 6 person_id no_health_fact"
-        ],
-        "what s2 fell ill with later supports no earlier order"
-    );
-    assert_eq!(
-        table(&folder, "2022-03-05", "evidence", &["person_id", "rule_id", "input_row"]),
-        ["s1 RC-4 1"]
-    );
-    let notes = record(&folder, "2022-03-05")["notes"].to_string();
-    assert!(
-        notes.contains("manual orders that change nothing: 1; no rule of red-code is about their color"),
-        "{notes}"
-    );
-}
-
-#[test]
 fn a_run_is_verified_whole() {
     let folder = world("red-code", &[]);
     night(&folder, "2022-03-05").done();
@@ -861,34 +654,6 @@ fn a_corrected_trip_colors_no_one_and_a_corrected_value_counts() {
         table(&folder, "2022-03-05", "facts", &["fact", "what"]),
         ["temperature 37.90", "correction temperature"]
     );
-}
-
-#[test]
-fn an_order_stands_whatever_happens_after_it() {
-    let folder = world(
-        "red-code",
-        &[
-            ("regions", "region_id,level,from\nR-high,high,2022-02-01 00:00\nR-far,high,2022-02-01 00:00\n"),
-            (
-                "trips",
-                "person_id,region_id,from,until\nt1,R-far,2022-03-01 08:00,2022-03-02 08:00\nt1,R-far,2022-03-06 08:00,2022-03-07 08:00\n",
-            ),
-            (
-                "orders",
-                "person_id,issued_at,until,color,author,approver,basis\nt1,2022-03-03 10:00,2022-03-12 10:00,red,An,Bo,x\nv1,2022-03-03 10:00,2022-03-12 10:00,red,An,Bo,x\n",
-            ),
-        ],
-    );
-    folder.write(
-        "scans.csv",
-        "person_id,venue_id,scanned_at,direction\nv1,hall,2022-03-01 10:00,in\nv1,hall,2022-03-01 12:00,out\nv1,hall,2022-03-06 10:00,in\nv1,hall,2022-03-06 12:00,out\n",
-    );
-    for date in ["2022-03-04", "2022-03-08", "2022-05-20"] {
-        night(&folder, date).done();
-        assert_eq!(rejects(&folder, date), [""; 0], "{date}: a later stay, and time, leave it as it was");
-    }
-    let reasons = table(&folder, "2022-03-08", "colors", &["person_id", "reasons"]);
-    assert_eq!(reasons, ["t1 RC-2a; RC-4", "v1 RC-2a; RC-4"]);
 }
 
 #[test]

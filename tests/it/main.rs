@@ -2,16 +2,20 @@
 
 mod support;
 
+mod asked;
 mod brute;
 mod colors;
 mod facts;
 mod feeds;
 mod kernels;
 mod laws;
+mod months;
+mod packs;
 mod pages;
 mod persons;
 mod properties;
 mod random;
+mod releases;
 mod stored;
 mod ways;
 mod worlds;

@@ -17,6 +17,79 @@ fn standing(folder: &Folder, date: &str) -> Vec<String> {
     all.into_iter().filter(|row| row[1].contains("RC-4")).map(|row| row[0].clone()).collect()
 }
 
+/// In Zhengzhou, in June 2022, 1,317 persons were made red by order of officials, without a health fact.
+#[test]
+fn orders_without_a_health_fact_color_no_one() {
+    let mut orders = String::from("person_id,issued_at,until,color,author,approver,basis\n");
+    (0..1_317)
+        .for_each(|n| orders.push_str(&format!("z{n},2022-03-02 09:00,2022-03-10 09:00,red,A,B,notice\n")));
+    let folder = world("red-code", &[("orders", &orders)]);
+    // However many scans there are beside them.
+    let scans: String = (0..150_000).map(|n| format!("s{n},hall,2022-03-02 10:00,in\n")).collect();
+    folder.write("scans.csv", format!("person_id,venue_id,scanned_at,direction\n{scans}"));
+    let ran = night(&folder, "2022-03-03");
+    assert_eq!(ran.status, Some(1), "{}", ran.stderr);
+    assert!(ran.stderr.contains("1317 of the orders were refused and color no one"), "{}", ran.stderr);
+    assert_eq!(colors(&folder, "2022-03-03"), [""; 0]);
+    let rejects = rejects(&folder, "2022-03-03");
+    assert_eq!(rejects.len(), 1_317);
+    assert!(
+        (1..)
+            .zip(&rejects)
+            .all(|(row, reject): (u32, &String)| *reject == format!("orders {row} person_id no_health_fact"))
+    );
+    let record = std::fs::read_to_string(folder.join("runs/2022-03-03/run.json")).unwrap();
+    assert!(
+        record.contains("1317 orders refused: no health fact of the person was known when it was issued"),
+        "{record}"
+    );
+}
+
+#[test]
+fn an_order_needs_two_people_and_a_fact_of_its_time() {
+    let folder = world(
+        "red-code",
+        &[
+            (
+                "symptoms",
+                "person_id,reported_at,symptom\ns1,2022-03-02 10:00,fever\ns2,2022-03-04 10:00,fever\n",
+            ),
+            (
+                "orders",
+                "person_id,issued_at,until,color,author,approver,basis\n\
+                 s1,2022-03-03 10:00,2022-03-09 10:00,RED ,An Li,Bo,article 39\n\
+                 s1,2022-03-03 11:00,2022-03-09 10:00,red,An Li,An  li,article 39\n\
+                 s1,2022-03-03 12:00,2022-03-09 10:00,red,An Li,Ａｎ\u{3000}Li,article 39\n\
+                 s1,2022-03-03 13:00,2022-03-09 10:00,red,An Li,   ,article 39\n\
+                 s1,2022-03-03 14:00,2022-03-09 10:00,red,An Li,Bo, \n\
+                 s2,2022-03-03 10:00,2022-03-09 10:00,red,An Li,Bo,article 39\n\
+                 s1,2022-03-03 15:00,2022-03-09 10:00,mauve,An Li,Bo,article 39\n",
+            ),
+        ],
+    );
+    assert_eq!(night(&folder, "2022-03-05").status, Some(1), "more rejects than the limit");
+    assert_eq!(
+        rejects(&folder, "2022-03-05"),
+        [
+            "orders 2 approver not_approved",
+            "orders 3 approver not_approved",
+            "orders 4 approver missing",
+            "orders 5 basis missing",
+            "orders 6 person_id no_health_fact"
+        ],
+        "what s2 fell ill with later supports no earlier order"
+    );
+    assert_eq!(
+        table(&folder, "2022-03-05", "evidence", &["person_id", "rule_id", "input_row"]),
+        ["s1 RC-4 1"]
+    );
+    let notes = record(&folder, "2022-03-05")["notes"].to_string();
+    assert!(
+        notes.contains("manual orders that change nothing: 1; no rule of red-code is about their color"),
+        "{notes}"
+    );
+}
+
 #[test]
 fn an_order_rests_only_on_what_was_known_when_it_was_issued() {
     let warm = "person_id,measured_at,celsius,known_at\n\
@@ -139,6 +212,34 @@ fn an_order_does_not_rest_on_a_contact_who_was_one_later_or_was_not_known_to_be(
     }
     let traced = table(&folder, "2022-03-07", "contacts", &["person_id", "ring"]);
     assert_eq!(traced, ["q 1", "p 2"], "p is a contact, if not by what was known");
+}
+
+#[test]
+fn an_order_stands_whatever_happens_after_it() {
+    let folder = world(
+        "red-code",
+        &[
+            ("regions", "region_id,level,from\nR-high,high,2022-02-01 00:00\nR-far,high,2022-02-01 00:00\n"),
+            (
+                "trips",
+                "person_id,region_id,from,until\nt1,R-far,2022-03-01 08:00,2022-03-02 08:00\nt1,R-far,2022-03-06 08:00,2022-03-07 08:00\n",
+            ),
+            (
+                "orders",
+                "person_id,issued_at,until,color,author,approver,basis\nt1,2022-03-03 10:00,2022-03-12 10:00,red,An,Bo,x\nv1,2022-03-03 10:00,2022-03-12 10:00,red,An,Bo,x\n",
+            ),
+        ],
+    );
+    folder.write(
+        "scans.csv",
+        "person_id,venue_id,scanned_at,direction\nv1,hall,2022-03-01 10:00,in\nv1,hall,2022-03-01 12:00,out\nv1,hall,2022-03-06 10:00,in\nv1,hall,2022-03-06 12:00,out\n",
+    );
+    for date in ["2022-03-04", "2022-03-08", "2022-05-20"] {
+        night(&folder, date).done();
+        assert_eq!(rejects(&folder, date), [""; 0], "{date}: a later stay, and time, leave it as it was");
+    }
+    let reasons = table(&folder, "2022-03-08", "colors", &["person_id", "reasons"]);
+    assert_eq!(reasons, ["t1 RC-2a; RC-4", "v1 RC-2a; RC-4"]);
 }
 
 #[test]
